@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The relay as its operators see it: worker threads that carry MSRP sessions,
+ * driven from the main thread. Everything here is called on the main loop's
+ * thread and answers there; how commands reach the worker that owns a session
+ * is nobody's business but relay.c's. docs/control-protocol.md says what each
+ * command means.
+ */
+#ifndef MSRP_RELAY_H
+#define MSRP_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define RELAY_ID_MAX 64	   /* bytes of a session id or owner, without NUL */
+#define RELAY_LEG_MAX 32   /* bytes of a leg name, without NUL */
+#define RELAY_LEGS_MAX 64  /* legs of one session in one create */
+#define RELAY_PATH_MAX 1024 /* bytes of an a=path */
+
+struct relay;
+struct stats;
+
+/* What the relay needs to run; filled by conf/, borrowed for the process. */
+struct relay_conf
+{
+	int workers;				/* threads, 1 to 64 */
+	const char *listen_host;	/* numeric address to listen on */
+	const char *advertise_host; /* host in our paths; NULL = listen_host */
+	int listen_port;			/* of the first worker; one more for each */
+	int tls_port;				/* likewise; 0 = no TLS */
+	const char *tls_cert, *tls_key, *tls_ca; /* PEM files */
+	bool tls_verify;			/* check the peer's chain against tls_ca */
+	uint64_t max_message_bytes;	/* more gets 413 */
+	uint64_t chunk_bytes;		/* largest chunk we send; 0 = as received */
+	uint64_t leg_buffer_bytes;	/* bytes queued to a leg before its source stops */
+	int max_sessions;
+	int max_connections;
+	int inactivity_ms;
+	int transaction_ms; /* no response to a SEND: 408 (RFC 4975, 30 s) */
+	int connect_ms;		/* TCP and TLS set-up */
+	int bind_ms;		/* connection without a first valid request */
+	int drain_ms;
+};
+
+enum relay_rc {
+	RELAY_OK = 0,
+	RELAY_CONFLICT = -32001,
+	RELAY_UNKNOWN = -32002,
+	RELAY_LIMIT = -32003,
+	RELAY_DRAINING = -32004,
+	RELAY_STATE = -32005,
+	RELAY_LATE = -32006,
+	RELAY_INTERNAL = -32603
+};
+
+enum relay_direction { RELAY_RECV, RELAY_SEND };
+enum relay_transport { RELAY_TCP, RELAY_TLS };
+
+enum relay_leg_state {
+	RELAY_LEG_NEW,		  /* the peer is not known yet */
+	RELAY_LEG_WAITING,	  /* passive, the peer is known */
+	RELAY_LEG_CONNECTING, /* active, not yet bound */
+	RELAY_LEG_BOUND,	  /* connection up, first SEND answered or seen */
+	RELAY_LEG_DONE,		  /* a complete message passed and was acknowledged */
+	RELAY_LEG_FAILED,	  /* refused, lost, silent, or an MSRP error */
+	RELAY_LEG_CLOSED	  /* closed by command */
+};
+
+/* The peer of a leg, from its SDP. Strings are borrowed for the call. */
+struct relay_peer
+{
+	const char *path;  /* a=path, complete */
+	const char *host;  /* where to connect; NULL = from the path */
+	int port;		   /* 0 = from the path */
+	bool connect;	   /* we open the connection */
+	bool match_full;   /* compare the whole From-Path, not the session id */
+	const char *accept_types;		  /* blank separated, NULL = any */
+	const char *accept_wrapped_types; /* likewise */
+	const char *fingerprint;		  /* "SHA-256 AB:..", NULL = unchecked */
+	uint64_t max_bytes;				  /* 0 = none */
+	uint64_t chunk_bytes;			  /* 0 = configuration */
+};
+
+struct relay_leg_params
+{
+	const char *leg;
+	enum relay_direction direction;
+	enum relay_transport transport;
+	const struct relay_peer *peer; /* NULL: relay_leg_start follows */
+};
+
+struct relay_session_params
+{
+	const char *session, *owner;
+	uint64_t max_bytes; /* 0 = configuration */
+	int idle_ms;		/* 0 = configuration */
+	int n_legs;
+	const struct relay_leg_params *legs;
+};
+
+/* One leg as reported. Strings live until the callback returns. */
+struct relay_leg_info
+{
+	const char *leg;
+	enum relay_direction direction;
+	enum relay_transport transport;
+	enum relay_leg_state state;
+	const char *path; /* ours */
+	const char *host; /* ours, for c= and m= */
+	int port;
+	const char *fingerprint; /* ours, NULL without TLS */
+	const char *peer_path;	 /* NULL when not known */
+	uint64_t bytes;			 /* content bytes passed */
+	uint64_t messages;		 /* complete messages passed */
+	uint64_t queued;		 /* bytes waiting for this peer */
+	int status;				 /* last MSRP status that mattered, 0 = none */
+	const char *error;		 /* NULL unless failed */
+};
+
+struct relay_session_info
+{
+	const char *session, *owner;
+	const char *state; /* "open" or "closing" */
+	uint64_t age_ms, idle_ms;
+	int worker;
+	int n_legs;
+	const struct relay_leg_info *legs;
+};
+
+/**
+ * An answer. Runs on the main loop, never before the command has returned.
+ *
+ * @param rc   RELAY_OK or the error code for the control protocol
+ * @param info the session (leg.add, leg.start, leg.close: with that leg alone);
+ *             NULL when rc is an error or a close found nothing
+ */
+typedef void relay_done_cb(
+		void *arg, int rc, const struct relay_session_info *info);
+
+enum relay_event_type {
+	RELAY_EV_LEG_BOUND,
+	RELAY_EV_MESSAGE_RECEIVED,
+	RELAY_EV_LEG_DELIVERED,
+	RELAY_EV_LEG_FAILED,
+	RELAY_EV_SESSION_IDLE
+};
+
+struct relay_event
+{
+	enum relay_event_type type;
+	const char *owner, *session;
+	const char *leg;		/* NULL for SESSION_IDLE */
+	const char *message_id; /* NULL when not of a message */
+	uint64_t bytes;
+	int status;
+	const char *error;
+};
+
+typedef void relay_event_cb(void *arg, const struct relay_event *ev);
+
+/**
+ * Start the workers and listen.
+ *
+ * @param loop the main loop; callbacks run on it
+ * @return 0, or a negative errno (the log says which address or file)
+ */
+int relay_start(uv_loop_t *loop, const struct relay_conf *conf,
+		relay_event_cb *on_event, void *arg, struct relay **out);
+
+/* The commands of docs/control-protocol.md. Parameters are copied. */
+void relay_session_create(struct relay *r,
+		const struct relay_session_params *p, relay_done_cb *cb, void *arg);
+void relay_leg_add(struct relay *r, const char *session,
+		const struct relay_leg_params *p, relay_done_cb *cb, void *arg);
+void relay_leg_start(struct relay *r, const char *session, const char *leg,
+		const struct relay_peer *peer, relay_done_cb *cb, void *arg);
+void relay_leg_close(struct relay *r, const char *session, const char *leg,
+		relay_done_cb *cb, void *arg);
+void relay_session_close(struct relay *r, const char *session, bool abort,
+		relay_done_cb *cb, void *arg);
+void relay_session_show(
+		struct relay *r, const char *session, relay_done_cb *cb, void *arg);
+
+/**
+ * List sessions in a stable order.
+ *
+ * @param owner  NULL = of all owners
+ * @param cb     called once with all sessions of the page
+ */
+typedef void relay_list_cb(void *arg, int n,
+		const struct relay_session_info *list, uint64_t total);
+void relay_session_list(struct relay *r, const char *owner, uint64_t offset,
+		int limit, relay_list_cb *cb, void *arg);
+
+/* Read certificates again; new connections use them. 0 or a negative errno. */
+int relay_tls_reload(struct relay *r);
+
+/* No new sessions; on_empty runs when the last has ended, at most after
+ * drain_ms. Safe to call twice. */
+void relay_drain(struct relay *r, void (*on_empty)(void *arg), void *arg);
+
+/* Sum of all workers' counters (stats/stats.h). */
+void relay_stats_sum(struct relay *r, struct stats *sum);
+
+/* Stop the workers, close everything, free. *r becomes NULL. */
+void relay_stop(struct relay **r);
+
+#endif
