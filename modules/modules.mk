@@ -1,1 +1,53 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+#
+# cpm.so against exactly the Kamailio that is installed. Its headers are
+# fetched once into build/ (modules/kamailio-headers.sh); KAMAILIO_SRC=/path
+# uses a configured source tree instead.
+
+KAM_VERSION := $(shell dpkg-query -W -f '$${source:Version}' kamailio 2>/dev/null)
+ifdef KAMAILIO_SRC
+export KAMAILIO_SRC
+KAM = build/kamailio-$(subst /,_,$(patsubst /%,%,$(KAMAILIO_SRC)))
+else
+KAM = build/kamailio-$(or $(KAM_VERSION),none)
+endif
+MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
+KAM_MODULES ?= $(PREFIX)/lib/$(MULTIARCH)/kamailio/modules
+
+CPM_SRC = $(wildcard modules/cpm/*.c) $(PROTO_SRC)
+CPM_OBJ = $(CPM_SRC:%.c=$(B)/cpm/%.o)
+CPM_PKGS = jansson libxml-2.0
+# Our own "../../core/..." is found in Kamailio's tree, by way of any module's
+# directory; its headers are not held to our warnings. Kamailio's processes
+# cannot run a sanitizer, so that variant leaves the module without.
+CPM_CFLAGS = $(filter-out $(SAN),$(CFLAGS_ALL)) -fPIC -DPIC -pthread \
+	-DMOD_NAME='"cpm"' -DMOD_NAMEID=cpm @$(KAM)/defs -isystem $(KAM)/src/modules/cfgutils \
+	$(shell pkg-config --cflags $(CPM_PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+CPM_LDFLAGS = -shared -Wl,-z,relro,-z,now -Wl,--as-needed
+CPM_LIBS = $(shell pkg-config --libs $(CPM_PKGS))
+
+.PHONY: module check-module install-module docs docs-check
+
+all: module
+module: $(B)/cpm.so
+ifeq ($(VARIANT),gcc)
+module: modules/cpm/cpm.so
+modules/cpm/cpm.so: $(B)/cpm.so
+	@cp $< $@
+endif
+
+$(KAM)/defs: modules/kamailio-headers.sh
+	@modules/kamailio-headers.sh $(KAM)
+
+$(B)/cpm/%.o: %.c $(KAM)/defs $(MAKEFILE_LIST)
+	@mkdir -p $(@D)
+	$(CC) $(CPM_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/cpm.so: $(CPM_OBJ)
+	$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
+
+-include $(CPM_OBJ:.o=.d)
+
+install: install-module
+install-module: $(B)/cpm.so
+	install -D -m 644 $(B)/cpm.so $(DESTDIR)$(KAM_MODULES)/cpm.so

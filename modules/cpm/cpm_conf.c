@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The module's parameters: defaults, the table for the core, and the checks
+ * that refuse to start on a value that cannot work. doc/cpm_admin.xml says
+ * what each one means to an operator.
+ */
+#include "cpm_conf.h"
+
+#include <limits.h>
+#include <sys/un.h>
+
+#include "../../core/dprint.h"
+#include "../../core/mem/mem.h"
+#include "../../core/parser/parse_uri.h"
+#include "proto/ctl.h"
+
+cpm_conf_t cpm_conf = {
+		.relay_socket = str_init("/run/msrp-relay/control.sock"),
+		.relay_owner = str_init("cpm"),
+		.relay_timeout = 4000,
+		.relay_reconnect_min = 100,
+		.relay_reconnect_max = 5000,
+		.relay_queue = 8192,
+		.server_token = str_init("CPM-serv/OMA2.2"),
+		.hash_size = 4096,
+		.session_expires = 900,
+		.min_se = 90,
+		.ring_timeout = 60000,
+		.max_message = 104857600,
+		.pager_limit = 1300,
+		.anonymity = 1,
+		.msrp_transport = str_init("tcp"),
+		.msrp_idle = 30000,
+};
+
+param_export_t cpm_params[] = {
+		{"relay_socket", PARAM_STR, &cpm_conf.relay_socket},
+		{"relay_owner", PARAM_STR, &cpm_conf.relay_owner},
+		{"relay_timeout", PARAM_INT, &cpm_conf.relay_timeout},
+		{"relay_reconnect_min", PARAM_INT, &cpm_conf.relay_reconnect_min},
+		{"relay_reconnect_max", PARAM_INT, &cpm_conf.relay_reconnect_max},
+		{"relay_queue", PARAM_INT, &cpm_conf.relay_queue},
+		{"contact", PARAM_STR, &cpm_conf.contact},
+		{"server_token", PARAM_STR, &cpm_conf.server_token},
+		{"outbound_proxy", PARAM_STR, &cpm_conf.outbound_proxy},
+		{"warn_agent", PARAM_STR, &cpm_conf.warn_agent},
+		{"hash_size", PARAM_INT, &cpm_conf.hash_size},
+		{"session_expires", PARAM_INT, &cpm_conf.session_expires},
+		{"min_se", PARAM_INT, &cpm_conf.min_se},
+		{"ring_timeout", PARAM_INT, &cpm_conf.ring_timeout},
+		{"max_message", PARAM_INT, &cpm_conf.max_message},
+		{"pager_limit", PARAM_INT, &cpm_conf.pager_limit},
+		{"min_client_version", PARAM_STR, &cpm_conf.min_client_version},
+		{"anonymity", PARAM_INT, &cpm_conf.anonymity},
+		{"msrp_transport", PARAM_STR, &cpm_conf.msrp_transport},
+		{"msrp_idle", PARAM_INT, &cpm_conf.msrp_idle}, {NULL, 0, NULL}};
+
+static int check_range(const char *name, int value, int min, int max)
+{
+	if(value >= min && value <= max)
+		return 0;
+	LM_ERR("modparam %s is %d, must be %d to %d\n", name, value, min, max);
+	return -1;
+}
+
+static int check_uri(const char *name, str *uri, sip_uri_t *out)
+{
+	if(parse_uri(uri->s, uri->len, out) == 0
+			&& (out->type == SIP_URI_T || out->type == SIPS_URI_T)
+			&& out->host.len > 0)
+		return 0;
+	LM_ERR("modparam %s is not a SIP URI: \"%.*s\"\n", name, uri->len, uri->s);
+	return -1;
+}
+
+static int check_numbers(void)
+{
+	int bad = 0;
+
+	bad |= check_range("relay_timeout", cpm_conf.relay_timeout, 10, 60000);
+	bad |= check_range(
+			"relay_reconnect_min", cpm_conf.relay_reconnect_min, 10, 60000);
+	bad |= check_range("relay_reconnect_max", cpm_conf.relay_reconnect_max,
+			cpm_conf.relay_reconnect_min, 600000);
+	bad |= check_range("relay_queue", cpm_conf.relay_queue, 16, 131072);
+	bad |= check_range("hash_size", cpm_conf.hash_size, 2, 1 << 20);
+	bad |= check_range("min_se", cpm_conf.min_se, 90, 86400);
+	bad |= check_range("session_expires", cpm_conf.session_expires,
+			cpm_conf.min_se, 86400);
+	bad |= check_range("ring_timeout", cpm_conf.ring_timeout, 100, 180000);
+	bad |= check_range("max_message", cpm_conf.max_message, 1, INT_MAX);
+	bad |= check_range("pager_limit", cpm_conf.pager_limit, 1, 65535);
+	bad |= check_range("anonymity", cpm_conf.anonymity, 0, 1);
+	bad |= check_range("msrp_idle", cpm_conf.msrp_idle, 100, 86400000);
+	if(cpm_conf.hash_size & (cpm_conf.hash_size - 1)) {
+		LM_ERR("modparam hash_size is %d, must be a power of two\n",
+				cpm_conf.hash_size);
+		bad = -1;
+	}
+	return bad;
+}
+
+int cpm_conf_check(void)
+{
+	sip_uri_t uri;
+	int bad = check_numbers();
+
+	if(cpm_conf.relay_socket.len < 1
+			|| cpm_conf.relay_socket.len
+					>= (int)sizeof(((struct sockaddr_un *)0)->sun_path)) {
+		LM_ERR("modparam relay_socket is empty or too long for a socket\n");
+		bad = -1;
+	}
+	if(!ctl_name_ok(cpm_conf.relay_owner.s, CTL_ID_MAX)) {
+		LM_ERR("modparam relay_owner must be 1 to %d of A-Z a-z 0-9 . _ -\n",
+				CTL_ID_MAX);
+		bad = -1;
+	}
+	if(cpm_conf.contact.len < 1) {
+		LM_ERR("modparam contact is required: the SIP URI by which the core"
+			   " reaches this server\n");
+		return -1;
+	}
+	if(check_uri("contact", &cpm_conf.contact, &uri) < 0)
+		return -1;
+	if(cpm_conf.warn_agent.len < 1)
+		cpm_conf.warn_agent = uri.host;
+	if(cpm_conf.outbound_proxy.len > 0
+			&& check_uri("outbound_proxy", &cpm_conf.outbound_proxy, &uri) < 0)
+		bad = -1;
+	if(str_strcmp(&cpm_conf.msrp_transport, &(str)str_init("tcp")) == 0) {
+		cpm_conf.transport = CPM_TRANSPORT_TCP;
+	} else if(str_strcmp(&cpm_conf.msrp_transport, &(str)str_init("tls"))
+			== 0) {
+		cpm_conf.transport = CPM_TRANSPORT_TLS;
+	} else {
+		LM_ERR("modparam msrp_transport is \"%.*s\", must be tcp or tls\n",
+				cpm_conf.msrp_transport.len, cpm_conf.msrp_transport.s);
+		bad = -1;
+	}
+	return bad ? -1 : 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Every module parameter in one struct. Written by the core while it reads
+ * the configuration, checked once by cpm_conf_check() in mod_init, and read
+ * only from then on. A name here is the name of the modparam.
+ */
+#ifndef CPM_CONF_H
+#define CPM_CONF_H
+
+#include "../../core/str.h"
+#include "../../core/sr_module.h"
+
+/* msrp_transport, as parsed. */
+typedef enum cpm_transport
+{
+	CPM_TRANSPORT_TCP,
+	CPM_TRANSPORT_TLS
+} cpm_transport_t;
+
+typedef struct cpm_conf
+{
+	/* the relay (docs/control-protocol.md) */
+	str relay_socket;        /* path of its control socket */
+	str relay_owner;         /* our name there */
+	int relay_timeout;       /* ms a command may take */
+	int relay_reconnect_min; /* ms before the first reconnection */
+	int relay_reconnect_max; /* ms at most between two attempts */
+	int relay_queue;         /* commands that may wait, all workers */
+
+	/* our place in the SIP network */
+	str contact;        /* SIP URI of the PF: Contact of our dialogs */
+	str server_token;   /* User-Agent and Server, "CPM-serv/OMA2.2" */
+	str outbound_proxy; /* SIP URI every own request goes to; empty: Route
+						 * or Request-URI decide */
+	str warn_agent;     /* agent in Warning headers; empty: contact's host */
+
+	/* sessions */
+	int hash_size;       /* slots of the session table, a power of two */
+	int session_expires; /* s, RFC 4028 */
+	int min_se;          /* s, RFC 4028 */
+	int ring_timeout;    /* ms a client may ring */
+
+	/* messages */
+	int max_message;        /* bytes of a large message */
+	int pager_limit;        /* bytes of a pager message's body */
+	str min_client_version; /* CPM-client/OMA below is refused; empty: none */
+	int anonymity;          /* 1: senders may be anonymous */
+
+	/* MSRP */
+	str msrp_transport;        /* "tcp" or "tls" */
+	cpm_transport_t transport; /* msrp_transport, parsed */
+	int msrp_idle;             /* ms without a byte end a session */
+} cpm_conf_t;
+
+extern cpm_conf_t cpm_conf;
+
+/* For exports.params. */
+extern param_export_t cpm_params[];
+
+/* Check and complete the parameters; logs what is wrong: 0 or -1. */
+int cpm_conf_check(void);
+
+#endif
