@@ -17,7 +17,7 @@
 struct slice
 {
 	const char *p; /* first byte; may be NULL when n is 0 */
-	size_t n;	   /* bytes */
+	size_t n;      /* bytes */
 };
 
 /* A string literal as a slice; a compile-time constant. */
@@ -50,13 +50,13 @@ static inline bool slice_ieq(struct slice a, struct slice b)
 static inline bool slice_starts(struct slice s, struct slice prefix)
 {
 	return s.n >= prefix.n
-		   && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+			&& (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
 static inline bool slice_istarts(struct slice s, struct slice prefix)
 {
 	return s.n >= prefix.n
-		   && (prefix.n == 0 || strncasecmp(s.p, prefix.p, prefix.n) == 0);
+			&& (prefix.n == 0 || strncasecmp(s.p, prefix.p, prefix.n) == 0);
 }
 
 /* What follows the first n bytes; empty when there is nothing. */
@@ -89,8 +89,8 @@ static inline struct slice slice_trim(struct slice s)
  *
  * @return the part before the separator, or the whole of s
  */
-static inline struct slice slice_cut(struct slice s, char sep,
-		struct slice *rest)
+static inline struct slice slice_cut(
+		struct slice s, char sep, struct slice *rest)
 {
 	const char *q = s.n ? memchr(s.p, sep, s.n) : NULL;
 
