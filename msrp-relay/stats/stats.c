@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Renders the table of statistics: JSON for the control protocol, text for
+ * Prometheus. Called on the main loop by ctl/ and http/.
+ */
+#include "stats.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct row
+{
+	const char *name, *kind, *help;
+	size_t offset;
+};
+
+#define ROW(name, kind, help)                                                  \
+	{#name, #kind, help, offsetof(struct stats, name)},
+static const struct row rows[] = {STATS_TABLE(ROW)};
+#undef ROW
+
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+_Static_assert(sizeof(struct stats) == N_ROWS * sizeof(uint64_t),
+		"struct stats holds nothing but the table");
+
+static uint64_t value(const struct stats *s, const struct row *r)
+{
+	const uint64_t *at =
+			(const uint64_t *)(const void *)((const char *)s + r->offset);
+
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+void stats_sum(struct stats *sum, const struct stats *one)
+{
+	for(size_t i = 0; i < N_ROWS; i++) {
+		uint64_t *at = (uint64_t *)(void *)((char *)sum + rows[i].offset);
+
+		*at += value(one, &rows[i]);
+	}
+}
+
+static void put(json_t *o, const char *name, uint64_t v)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)v));
+}
+
+json_t *stats_json(const struct stats *s, const struct stats_process *p)
+{
+	json_t *o = json_object();
+
+	if(o == NULL)
+		return NULL;
+	for(size_t i = 0; i < N_ROWS; i++)
+		put(o, rows[i].name, value(s, &rows[i]));
+	put(o, "control_clients", p->control_clients);
+	put(o, "draining", (uint64_t)p->draining);
+	put(o, "start_time_seconds", p->start_time);
+	put(o, "resident_memory_bytes", p->resident_bytes);
+	put(o, "open_fds", p->open_fds);
+	json_object_set_new(
+			o, "cpu_seconds_total", json_real((double)p->cpu_us / 1e6));
+	json_object_set_new(o, "version", json_string(p->version));
+	return o;
+}
+
+static void gauge(FILE *f, const char *name, const char *help, uint64_t v)
+{
+	fprintf(f,
+			"# HELP " STATS_PREFIX "%s %s\n# TYPE " STATS_PREFIX
+			"%s gauge\n" STATS_PREFIX "%s %" PRIu64 "\n",
+			name, help, name, name, v);
+}
+
+char *stats_prometheus(
+		const struct stats *s, const struct stats_process *p, size_t *n)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if(f == NULL)
+		return NULL;
+	for(size_t i = 0; i < N_ROWS; i++)
+		fprintf(f,
+				"# HELP " STATS_PREFIX "%s %s\n# TYPE " STATS_PREFIX
+				"%s %s\n" STATS_PREFIX "%s %" PRIu64 "\n",
+				rows[i].name, rows[i].help, rows[i].name, rows[i].kind,
+				rows[i].name, value(s, &rows[i]));
+	gauge(f, "control_clients", "Control connections that are open",
+			p->control_clients);
+	gauge(f, "draining", "1 when no new sessions are taken",
+			(uint64_t)p->draining);
+	gauge(f, "start_time_seconds", "Start of the process since the epoch",
+			p->start_time);
+	gauge(f, "resident_memory_bytes", "Resident memory of the process",
+			p->resident_bytes);
+	gauge(f, "open_fds", "Open file descriptors", p->open_fds);
+	fprintf(f,
+			"# HELP " STATS_PREFIX
+			"cpu_seconds_total User and system CPU time\n"
+			"# TYPE " STATS_PREFIX "cpu_seconds_total counter\n" STATS_PREFIX
+			"cpu_seconds_total %" PRIu64 ".%06" PRIu64 "\n",
+			p->cpu_us / 1000000, p->cpu_us % 1000000);
+	fprintf(f,
+			"# HELP " STATS_PREFIX "info Version of the daemon\n"
+			"# TYPE " STATS_PREFIX "info gauge\n" STATS_PREFIX
+			"info{version=\"%s\"} 1\n",
+			p->version);
+	if(fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	*n = size;
+	return text;
+}
