@@ -41,10 +41,12 @@ $(KAM)/defs: modules/kamailio-headers.sh
 
 $(B)/cpm/%.o: %.c $(KAM)/defs $(MAKEFILE_LIST)
 	@mkdir -p $(@D)
-	$(CC) $(CPM_CFLAGS) -MMD -MP -c $< -o $@
+	@echo 'CC  $<'
+	@$(CC) $(CPM_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/cpm.so: $(CPM_OBJ)
-	$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
+	@echo 'LD  $@'
+	@$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
 
 -include $(CPM_OBJ:.o=.d)
 

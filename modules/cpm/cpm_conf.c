@@ -40,6 +40,7 @@ param_export_t cpm_params[] = {
 		{"relay_reconnect_min", PARAM_INT, &cpm_conf.relay_reconnect_min},
 		{"relay_reconnect_max", PARAM_INT, &cpm_conf.relay_reconnect_max},
 		{"relay_queue", PARAM_INT, &cpm_conf.relay_queue},
+		{"event_callback", PARAM_STR, &cpm_conf.event_callback},
 		{"contact", PARAM_STR, &cpm_conf.contact},
 		{"server_token", PARAM_STR, &cpm_conf.server_token},
 		{"outbound_proxy", PARAM_STR, &cpm_conf.outbound_proxy},

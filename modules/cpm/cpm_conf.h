@@ -25,6 +25,7 @@ typedef struct cpm_conf
 	int relay_timeout;       /* ms a command may take */
 	int relay_reconnect_min; /* ms before the first reconnection */
 	int relay_reconnect_max; /* ms at most between two attempts */
+	str event_callback;      /* KEMI function for event routes; empty: none */
 	int relay_queue;         /* commands that may wait, all workers */
 
 	/* our place in the SIP network */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Runs the module's event routes (cpm_evroute.h), in the native script or, with
+ * modparam event_callback, in a KEMI script.
+ */
+#include "cpm_evroute.h"
+
+#include "../../core/dprint.h"
+#include "../../core/fmsg.h"
+#include "../../core/kemi.h"
+#include "../../core/receive.h"
+#include "../../core/route.h"
+#include "../../core/action.h"
+#include "cpm_conf.h"
+
+static str names[CPM_EV_N] = {
+		[CPM_EV_RELAY_UP] = str_init("cpm:relay-up"),
+		[CPM_EV_RELAY_DOWN] = str_init("cpm:relay-down"),
+};
+
+static int routes[CPM_EV_N];
+
+void cpm_evroute_init(void)
+{
+	for(int i = 0; i < CPM_EV_N; i++) {
+		routes[i] = route_lookup(&event_rt, names[i].s);
+		if(routes[i] >= 0 && event_rt.rlist[routes[i]] == NULL)
+			routes[i] = -1;
+	}
+}
+
+void cpm_evroute_run(cpm_ev_t ev)
+{
+	sr_kemi_eng_t *engine = sr_kemi_eng_get();
+	struct run_act_ctx ctx;
+	sip_msg_t msg;
+	int backup;
+
+	if(routes[ev] < 0 && (engine == NULL || cpm_conf.event_callback.len < 1))
+		return;
+	if(faked_msg_get_new(&msg) < 0) {
+		LM_ERR("no memory for event_route[%s]\n", names[ev].s);
+		return;
+	}
+	backup = get_route_type();
+	set_route_type(EVENT_ROUTE);
+	init_run_actions_ctx(&ctx);
+	if(routes[ev] >= 0)
+		run_top_route(event_rt.rlist[routes[ev]], &msg, &ctx);
+	else if(sr_kemi_route(engine, &msg, EVENT_ROUTE, &cpm_conf.event_callback,
+					&names[ev])
+			< 0)
+		LM_ERR("event_callback %.*s failed for %s\n",
+				cpm_conf.event_callback.len, cpm_conf.event_callback.s,
+				names[ev].s);
+	set_route_type(backup);
+	free_sip_msg(&msg);
+	ksr_msg_env_reset();
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Event routes of the module: event_route[cpm:relay-up] and
+ * event_route[cpm:relay-down], run in the link process with a made-up request.
+ */
+#ifndef CPM_EVROUTE_H
+#define CPM_EVROUTE_H
+
+typedef enum cpm_ev
+{
+	CPM_EV_RELAY_UP,
+	CPM_EV_RELAY_DOWN,
+	CPM_EV_N
+} cpm_ev_t;
+
+/* Look the routes up; in mod_init. */
+void cpm_evroute_init(void);
+
+/* Run the route, when the configuration has one. */
+void cpm_evroute_run(cpm_ev_t ev);
+
+#endif

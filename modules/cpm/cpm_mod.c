@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The module as Kamailio sees it: exports for the native script and KEMI, the
+ * pseudo-variable $cpm(x), and the hooks of the module's life. No logic here:
+ * SIP is behind cpm_sip.h, the relay behind cpm_link.h.
+ */
+#include "../../core/sr_module.h"
+#include "../../core/dprint.h"
+#include "../../core/kemi.h"
+#include "../../core/mod_fix.h"
+#include "../../core/pvar.h"
+#include "../../core/rpc_lookup.h"
+#include "cpm_conf.h"
+#include "cpm_evroute.h"
+#include "cpm_link.h"
+#include "cpm_rpc.h"
+#include "cpm_sip.h"
+#include "cpm_stats.h"
+
+MODULE_VERSION
+
+/* ---- native script functions -----------------------------------------------
+ */
+
+#define WRAP(name)                                                             \
+	static int w_##name(sip_msg_t *msg, char *p1, char *p2)                    \
+	{                                                                          \
+		(void)p1;                                                              \
+		(void)p2;                                                              \
+		return ki_##name(msg);                                                 \
+	}
+
+WRAP(cpm_originating)
+WRAP(cpm_in_dialog)
+WRAP(cpm_cancel)
+WRAP(cpm_is_pager)
+WRAP(cpm_is_large)
+WRAP(cpm_check_version)
+WRAP(cpm_check_anonymity)
+WRAP(cpm_check_expires)
+WRAP(cpm_service_header)
+
+static int w_cpm_reject(sip_msg_t *msg, char *p1, char *p2)
+{
+	str reason;
+
+	(void)p2;
+	if(fixup_get_svalue(msg, (gparam_t *)p1, &reason) < 0) {
+		LM_ERR("cpm_reject: the reason cannot be evaluated\n");
+		return -1;
+	}
+	return ki_cpm_reject(msg, &reason);
+}
+
+/* Functions that send or end a request; and tests, usable on any request. */
+#define ROUTES_ACT REQUEST_ROUTE
+#define ROUTES_TEST (REQUEST_ROUTE | FAILURE_ROUTE | BRANCH_ROUTE)
+
+static cmd_export_t cmds[] = {
+		{"cpm_originating", w_cpm_originating, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_in_dialog", w_cpm_in_dialog, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_cancel", w_cpm_cancel, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_is_pager", w_cpm_is_pager, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_is_large", w_cpm_is_large, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_check_version", w_cpm_check_version, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_check_anonymity", w_cpm_check_anonymity, 0, NULL, NULL,
+				ROUTES_TEST},
+		{"cpm_check_expires", w_cpm_check_expires, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_service_header", w_cpm_service_header, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_reject", w_cpm_reject, 1, fixup_spve_null, fixup_free_spve_null,
+				ROUTES_ACT | FAILURE_ROUTE},
+		{NULL, NULL, 0, NULL, NULL, 0}};
+
+/* ---- KEMI: KSR.cpm.x() ------------------------------------------------------
+ */
+
+/* clang-format off */
+#define KEMI(name) {str_init("cpm"), str_init(#name), SR_KEMIP_INT, ki_cpm_##name, \
+	{SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE}}
+
+static sr_kemi_t kemi_exports[] = {
+	KEMI(originating),
+	KEMI(in_dialog),
+	KEMI(cancel),
+	KEMI(is_pager),
+	KEMI(is_large),
+	KEMI(check_version),
+	KEMI(check_anonymity),
+	KEMI(check_expires),
+	KEMI(service_header),
+	{str_init("cpm"), str_init("reject"), SR_KEMIP_INT, ki_cpm_reject,
+		{SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE}},
+	{{0, 0}, {0, 0}, 0, NULL, {0, 0, 0, 0, 0, 0}}
+};
+/* clang-format on */
+
+/* ---- $cpm(x) ----------------------------------------------------------------
+ */
+
+enum
+{
+	PV_RELAY,
+	PV_SESSIONS
+};
+
+static int pv_get_cpm(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	switch(param->pvn.u.isname.name.n) {
+		case PV_RELAY:
+			return pv_get_sintval(msg, param, res, cpm_link_is_up());
+		case PV_SESSIONS:
+			return pv_get_uintval(msg, param, res, cpm_session_count());
+		default:
+			return pv_get_null(msg, param, res);
+	}
+}
+
+static int pv_parse_cpm_name(pv_spec_p sp, str *in)
+{
+	if(in->len == 5 && memcmp(in->s, "relay", 5) == 0) {
+		sp->pvp.pvn.u.isname.name.n = PV_RELAY;
+	} else if(in->len == 8 && memcmp(in->s, "sessions", 8) == 0) {
+		sp->pvp.pvn.u.isname.name.n = PV_SESSIONS;
+	} else {
+		LM_ERR("$cpm(%.*s) is unknown; there are relay and sessions\n", in->len,
+				in->s);
+		return -1;
+	}
+	sp->pvp.pvn.type = PV_NAME_INTSTR;
+	sp->pvp.pvn.u.isname.type = 0;
+	return 0;
+}
+
+static pv_export_t pvs[] = {{{"cpm", sizeof("cpm") - 1}, PVT_OTHER, pv_get_cpm,
+									0, pv_parse_cpm_name, 0, 0, 0},
+		{{0, 0}, 0, 0, 0, 0, 0, 0, 0}};
+
+/* ---- life -------------------------------------------------------------------
+ */
+
+static int mod_init(void)
+{
+	if(cpm_conf_check() < 0)
+		return -1;
+	cpm_evroute_init();
+	if(cpm_link_mod_init() < 0)
+		return -1;
+	return cpm_sip_mod_init();
+}
+
+static int child_init(int rank)
+{
+	if(cpm_link_child_init(rank) < 0)
+		return -1;
+	return cpm_sip_child_init(rank);
+}
+
+static void mod_destroy(void)
+{
+	cpm_sip_destroy();
+	cpm_link_destroy();
+}
+
+static int on_reply(sip_msg_t *msg)
+{
+	return cpm_sip_on_reply(msg);
+}
+
+struct module_exports exports = {
+		.name = "cpm",
+		.dlflags = DEFAULT_DLFLAGS,
+		.cmds = cmds,
+		.params = cpm_params,
+		.pv_items = pvs,
+		.response_f = on_reply,
+		.init_mod_f = mod_init,
+		.init_child_f = child_init,
+		.destroy_mod_f = mod_destroy,
+};
+
+int mod_register(char *path, int *dlflags, void *p1, void *p2);
+int mod_register(char *path, int *dlflags, void *p1, void *p2)
+{
+	(void)path;
+	(void)dlflags;
+	(void)p1;
+	(void)p2;
+	if(rpc_register_array(cpm_rpc_cmds) != 0 || cpm_stats_register() < 0)
+		return -1;
+	sr_kemi_modules_add(kemi_exports);
+	return 0;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The operator's commands, "kamcmd cpm.*". doc/cpm_admin.xml describes them.
+ */
+#ifndef CPM_RPC_H
+#define CPM_RPC_H
+
+#include "../../core/rpc.h"
+
+/* For rpc_register_array(). */
+extern rpc_export_t cpm_rpc_cmds[];
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The table of statistics (cpm_stats.h) and its registration with Kamailio's
+ * counters. Two further names are gauges that are read when somebody asks.
+ */
+#include "cpm_stats.h"
+
+#include "../../core/counters.h"
+#include "../../core/dprint.h"
+#include "cpm_link.h"
+#include "cpm_sip.h"
+
+static counter_handle_t handles[CPM_STAT_N];
+
+#define STAT(id, name, text) [id] = {&handles[id], name, 0, NULL, NULL, text}
+
+static counter_val_t read_sessions(counter_handle_t h, void *param)
+{
+	(void)h;
+	(void)param;
+	return (counter_val_t)cpm_session_count();
+}
+
+static counter_val_t read_link_up(counter_handle_t h, void *param)
+{
+	(void)h;
+	(void)param;
+	return cpm_link_is_up();
+}
+
+static counter_val_t read_link_pending(counter_handle_t h, void *param)
+{
+	(void)h;
+	(void)param;
+	return cpm_link_pending();
+}
+
+static counter_def_t defs[] = {
+		STAT(CPM_STAT_PAGER, "messages_pager", "pager messages passed on"),
+		STAT(CPM_STAT_LARGE, "messages_large",
+				"large-message INVITEs that became sessions"),
+		STAT(CPM_STAT_REFUSED, "messages_refused",
+				"requests refused by a check"),
+		STAT(CPM_STAT_DELIVERED, "messages_delivered",
+				"large messages acknowledged by the recipient"),
+		STAT(CPM_STAT_BYTES, "bytes_delivered",
+				"bytes of delivered large messages"),
+		STAT(CPM_STAT_RETRANSMITS, "invite_retransmissions",
+				"retransmitted INVITEs of sessions"),
+		STAT(CPM_STAT_REACKED, "acks_repeated",
+				"retransmitted 2xx acknowledged again"),
+		STAT(CPM_STAT_FORKED, "forks_ended",
+				"further 2xx of a forked INVITE, ended by BYE"),
+		STAT(CPM_STAT_REFRESHES, "session_refreshes",
+				"session timer refreshes sent"),
+		STAT(CPM_STAT_F_CANCELLED, "failed_cancelled",
+				"sessions cancelled by the originator"),
+		STAT(CPM_STAT_F_RECIPIENT, "failed_recipient",
+				"sessions refused by the recipient's side"),
+		STAT(CPM_STAT_F_RING, "failed_ring",
+				"sessions nobody answered in ring_timeout"),
+		STAT(CPM_STAT_F_ACK, "failed_ack", "sessions without an ACK"),
+		STAT(CPM_STAT_F_TIMER, "failed_timer",
+				"sessions whose session timer expired"),
+		STAT(CPM_STAT_F_RELAY, "failed_relay",
+				"sessions the relay refused or lost"),
+		STAT(CPM_STAT_F_MEDIA, "failed_media",
+				"sessions with a failed MSRP leg"),
+		STAT(CPM_STAT_F_SDP, "failed_sdp",
+				"sessions with an unusable offer or answer"),
+		STAT(CPM_STAT_F_MEMORY, "failed_memory",
+				"sessions refused for want of shared memory"),
+		STAT(CPM_STAT_F_OTHER, "failed_other",
+				"sessions that failed otherwise"),
+		STAT(CPM_STAT_LINK_COMMANDS, "link_commands",
+				"commands queued for the relay"),
+		STAT(CPM_STAT_LINK_RESULTS, "link_results",
+				"commands answered with a result"),
+		STAT(CPM_STAT_LINK_ERRORS, "link_errors",
+				"commands answered with an error"),
+		STAT(CPM_STAT_LINK_TIMEOUTS, "link_timeouts",
+				"commands not answered in time"),
+		STAT(CPM_STAT_LINK_DOWN, "link_down",
+				"commands that found no connection in time"),
+		STAT(CPM_STAT_LINK_REFUSED, "link_refused",
+				"commands not queued: queue full, no memory, relay away"),
+		STAT(CPM_STAT_LINK_RESENT, "link_resent",
+				"commands sent again after a reconnection"),
+		STAT(CPM_STAT_LINK_EVENTS, "link_events",
+				"events received from the relay"),
+		STAT(CPM_STAT_LINK_STRAY, "link_stray",
+				"answers nobody waited for any more"),
+		STAT(CPM_STAT_LINK_GARBAGE, "link_garbage",
+				"connections ended for unreadable input"),
+		STAT(CPM_STAT_LINK_CONNECTS, "link_connects",
+				"connections to the relay established"),
+		STAT(CPM_STAT_LINK_RESTARTS, "link_restarts",
+				"restarts of the relay noticed"),
+		STAT(CPM_STAT_LINK_WAIT_US, "link_wait_us",
+				"microseconds from command to answer, summed"),
+		{NULL, "sessions", CNT_F_NO_RESET, read_sessions, NULL, "sessions now"},
+		{NULL, "link_up", CNT_F_NO_RESET, read_link_up, NULL,
+				"1 when the relay is connected"},
+		{NULL, "link_pending", CNT_F_NO_RESET, read_link_pending, NULL,
+				"commands queued or waiting for their answer"},
+		{NULL, NULL, 0, NULL, NULL, NULL}};
+
+int cpm_stats_register(void)
+{
+	if(counter_register_array("cpm", defs) == 0)
+		return 0;
+	LM_ERR("the statistics could not be registered\n");
+	return -1;
+}
+
+void cpm_stat_inc(cpm_stat_t s)
+{
+	counter_inc(handles[s]);
+}
+
+void cpm_stat_add(cpm_stat_t s, int n)
+{
+	counter_add(handles[s], n);
+}
+
+long cpm_stat_get(cpm_stat_t s)
+{
+	return counter_get_val(handles[s]);
+}
+
+const char *cpm_stat_name(cpm_stat_t s)
+{
+	return defs[s].name;
+}
