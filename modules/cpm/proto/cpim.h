@@ -73,16 +73,18 @@ struct cpim
 /**
  * Read a wrapper whose text is all there.
  *
- * Tolerates what clients send: LF alone, "NS: imdn<urn:..>" without a blank,
- * blanks around names' colons, header names in any case, no MIME header but
- * Content-type, an empty line more before the MIME headers.
+ * Tolerates what clients send: LF alone, "NS: imdn<urn:..>" without a blank, a
+ * blank before a colon, names in any case, no MIME header but Content-type, an
+ * empty line more before the MIME headers, the prefixes imdn and cpm without
+ * their NS. A header under another prefix that nobody declared is handed out
+ * with an empty namespace.
  *
  * @param in  the body of type message/cpim; borrowed by out
  * @param out filled on success only
  *
- * @return 0; -EBADMSG no CPIM (a line that is no header, no end of the headers,
- *         a prefix without NS, more than CPIM_NS_MAX prefixes); -E2BIG headers
- *         over CPIM_HEADER_MAX
+ * @return 0; -EBADMSG no CPIM (a line that is no header, no end of the
+ *         message headers, an NS that is none); -E2BIG headers over
+ *         CPIM_HEADER_MAX, or more than CPIM_NS_MAX declarations
  */
 int cpim_parse(struct slice in, struct cpim *out)
 		__attribute__((warn_unused_result));
