@@ -3,11 +3,15 @@
  * Renders the table of statistics: JSON for the control protocol, text for
  * Prometheus. Called on the main loop by ctl/ and http/.
  */
-#include "stats.h"
+#include "stats_out.h"
 
+#include <dirent.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 struct row
 {
@@ -30,15 +34,6 @@ static uint64_t value(const struct stats *s, const struct row *r)
 			(const uint64_t *)(const void *)((const char *)s + r->offset);
 
 	return __atomic_load_n(at, __ATOMIC_RELAXED);
-}
-
-void stats_sum(struct stats *sum, const struct stats *one)
-{
-	for(size_t i = 0; i < N_ROWS; i++) {
-		uint64_t *at = (uint64_t *)(void *)((char *)sum + rows[i].offset);
-
-		*at += value(one, &rows[i]);
-	}
 }
 
 static void put(json_t *o, const char *name, uint64_t v)
@@ -114,4 +109,42 @@ char *stats_prometheus(
 	}
 	*n = size;
 	return text;
+}
+
+static uint64_t count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	uint64_t n = 0;
+
+	if(d == NULL)
+		return 0;
+	while(readdir(d))
+		n++;
+	closedir(d);
+	return n > 3 ? n - 3 : 0; /* ".", ".." and the directory itself */
+}
+
+static uint64_t resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	uint64_t size, pages;
+	int n;
+
+	if(f == NULL)
+		return 0;
+	n = fscanf(f, "%" SCNu64 " %" SCNu64, &size, &pages);
+	fclose(f);
+	return n == 2 ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+void stats_process_read(struct stats_process *p)
+{
+	struct rusage u;
+
+	p->resident_bytes = resident();
+	p->open_fds = count_fds();
+	p->cpu_us = 0;
+	if(getrusage(RUSAGE_SELF, &u) == 0)
+		p->cpu_us = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000
+				+ (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
 }
