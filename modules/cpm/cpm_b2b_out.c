@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The outgoing INVITE of a leg: own Call-ID, tag, CSeq, Contact and SDP offer,
+ * the originator's headers as cpm_b2b_in.c has kept them (OMA-TS-CPM_Conv_Fnct
+ * 8.2.1.2 step 7). Runs in the link process when the relay has given the
+ * paths, and again after a 422 (RFC 4028 section 7.4).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../core/dprint.h"
+#include "../../core/mem/mem.h"
+#include "cpm_b2b.h"
+#include "cpm_b2b_in.h"
+#include "cpm_conf.h"
+
+#define SDP_BUF 4096 /* bytes of an SDP of ours */
+
+static struct slice slice_from(str s)
+{
+	return slice_of(s.s, (size_t)s.len);
+}
+
+/* What is needed of session and leg, copied under the lock. */
+struct out
+{
+	cpm_dialog_t d;
+	cpm_strs_t *local, *msg;
+	uint16_t port;
+	bool tls, sized;
+	uint64_t bytes;
+	uint32_t expires_s, min_se_s, sdp_version;
+};
+
+static void out_drop(struct out *o)
+{
+	cpm_dialog_drop(&o->d);
+	cpm_strs_drop(o->local);
+	cpm_strs_drop(o->msg);
+}
+
+/* OL-16, OL-17: sendonly, actpass, the size, CEMA. */
+static int offer(const struct out *o, uint64_t id, char *buf, size_t size)
+{
+	struct sdp sdp = {.setup = SDP_SETUP_ACTPASS,
+			.dir = SDP_SENDONLY,
+			.cema = true,
+			.media_count = 1};
+	char sess_id[24], version[16];
+	struct slice types = slice_from(cpm_strs_get(o->msg, CPM_T_TYPES));
+	struct slice wrapped = slice_from(cpm_strs_get(o->msg, CPM_T_WRAPPED));
+	struct slice host = slice_from(cpm_strs_get(o->local, CPM_M_HOST));
+
+	snprintf(sess_id, sizeof(sess_id), "%" PRIu64, id);
+	snprintf(version, sizeof(version), "%" PRIu32, o->sdp_version);
+	sdp.sess_id = slice_str(sess_id);
+	sdp.sess_version = slice_str(version);
+	sdp.secure = o->tls;
+	sdp.host = host;
+	sdp.ipv6 = host.n && memchr(host.p, ':', host.n) != NULL;
+	sdp.port = o->port;
+	sdp.path = slice_from(cpm_strs_get(o->local, CPM_M_PATH));
+	sdp.fingerprint = slice_from(cpm_strs_get(o->local, CPM_M_FINGERPRINT));
+	sdp.accept_types = types.n ? types : SLICE("message/cpim");
+	sdp.accept_wrapped_types = wrapped.n ? wrapped : SLICE("*");
+	sdp.has_file_size = o->sized;
+	sdp.file_size = o->bytes;
+	return sdp_print(buf, size, &sdp, slice_of(NULL, 0));
+}
+
+static void headers(cpm_buf_t *b, const struct out *o)
+{
+	cpm_buf_str(b, cpm_strs_get(o->msg, CPM_T_HEADERS));
+	/* OL-14: we refresh; Min-SE only where a 422 asked for it */
+	cpm_buf_fmt(
+			b, "Session-Expires: %" PRIu32 ";refresher=uac\r\n", o->expires_s);
+	if(o->min_se_s)
+		cpm_buf_fmt(b, "Min-SE: %" PRIu32 "\r\n", o->min_se_s);
+}
+
+cpm_strs_t *cpm_local_with_sdp(const cpm_strs_t *local, str sdp)
+{
+	str v[CPM_M_N];
+
+	for(unsigned i = 0; i < CPM_M_N; i++)
+		v[i] = cpm_strs_get(local, i);
+	v[CPM_M_SDP] = sdp;
+	return cpm_strs_new(v, CPM_M_N);
+}
+
+/* Copy, and move on: from now on the leg has an INVITE. */
+static int take(uint64_t id, unsigned n, struct out *o)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	int rc = -ENOENT;
+
+	if(s == NULL)
+		return -ENOENT;
+	if(l == NULL || (s->state != CPM_S_SETUP && s->state != CPM_S_CALLING)
+			|| (l->state != CPM_L_IDLE && l->state != CPM_L_INVITED)) {
+		cpm_session_unlock(s);
+		return -ENOENT;
+	}
+	o->local = cpm_strs_copy(l->local);
+	o->msg = cpm_strs_copy(s->msg);
+	rc = o->local && o->msg ? cpm_dialog_take(l, true, &o->d) : -ENOMEM;
+	o->port = l->local_port;
+	o->tls = l->tls;
+	o->sized = s->sized;
+	o->bytes = s->bytes;
+	o->expires_s = l->expires_s;
+	o->min_se_s = l->min_se_s;
+	if(l->sdp_version == 0)
+		l->sdp_version = 1;
+	o->sdp_version = l->sdp_version;
+	if(rc == 0) {
+		if(s->state == CPM_S_SETUP) {
+			cpm_session_move(s, CPM_S_CALLING);
+			s->ring_at = cpm_now_ms() + (uint64_t)cpm_conf.ring_timeout;
+		}
+		if(l->state == CPM_L_IDLE)
+			cpm_leg_move(s, l, CPM_L_INVITED);
+		l->placed = false;
+	}
+	cpm_session_unlock(s);
+	return rc;
+}
+
+/* The transaction's place is known: a CANCEL that came meanwhile is due. */
+static void placed(uint64_t id, unsigned n, unsigned index, unsigned label,
+		cpm_strs_t **local)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool cancelled = false;
+
+	if(l) {
+		cpm_strs_t *old = l->local;
+
+		l->tindex = index;
+		l->tlabel = label;
+		l->placed = true;
+		l->local = *local;
+		*local = old;
+		cancelled = l->state == CPM_L_CANCELLED;
+	}
+	if(s)
+		cpm_session_unlock(s);
+	if(cancelled)
+		cpm_leg_cancel(id, n);
+}
+
+static void failed(uint64_t id, unsigned n, int rc)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+
+	if(l && l->state != CPM_L_DOWN)
+		cpm_leg_move(s, l, CPM_L_DOWN);
+	if(s)
+		cpm_session_unlock(s);
+	cpm_b2b_end(id, rc == -ENOMEM ? CPM_END_MEMORY : CPM_END_SEND, n,
+			(str){NULL, 0});
+}
+
+void cpm_out_invite(uint64_t id, unsigned n)
+{
+	struct out o = {0};
+	cpm_buf_t h = {0};
+	char sdp[SDP_BUF];
+	cpm_strs_t *local = NULL;
+	unsigned index = 0, label = 0;
+	int rc = take(id, n, &o), len = 0;
+	str call_id;
+
+	if(rc == -ENOENT)
+		return; /* it has ended meanwhile */
+	if(rc == 0) {
+		len = offer(&o, id, sdp, sizeof(sdp));
+		rc = len > 0 && len < (int)sizeof(sdp) ? 0 : -EINVAL;
+	}
+	if(rc == 0) {
+		headers(&h, &o);
+		local = cpm_local_with_sdp(o.local, (str){sdp, len});
+		rc = h.bad || local == NULL ? -ENOMEM : 0;
+	}
+	call_id = cpm_strs_get(o.d.dlg, CPM_D_CALL_ID);
+	if(rc == 0)
+		rc = cpm_dialog_send(&o.d, "INVITE", cpm_buf_get(&h), (str){sdp, len},
+				TMCB_LOCAL_RESPONSE_IN | TMCB_LOCAL_COMPLETED | TMCB_DESTROY
+						| TMCB_DONT_ACK,
+				cpm_out_reply, cpm_id_param(id, n), &index, &label);
+	if(rc == 0) {
+		LM_INFO("session " CPM_ID_FMT " leg %u: INVITE out, Call-ID %.*s\n",
+				CPM_ID_ARG(id), n, STR_FMT(&call_id));
+		placed(id, n, index, label, &local);
+	} else {
+		LM_ERR("session " CPM_ID_FMT
+			   " leg %u: the INVITE could not be sent (%d)\n",
+				CPM_ID_ARG(id), n, rc);
+		failed(id, n, rc);
+	}
+	cpm_strs_free(&local);
+	cpm_buf_free(&h);
+	out_drop(&o);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Checks on CPM requests (cpm_service.h), OMA-TS-CPM_Conv_Fnct 8.2.1.1 and
+ * 8.2.1.2 steps 1 to 5, 3GPP TS 24.229 (services), RFC 3323 (Privacy), RFC
+ * 3428 (Expires with Date). Called by cpm_b2b_in.c, cpm_pager.c and scripts.
+ */
+#include "cpm_service.h"
+
+#include <time.h>
+
+#include "../../core/data_lump.h"
+#include "../../core/dprint.h"
+#include "../../core/mem/mem.h"
+#include "cpm_conf.h"
+#include "cpm_sip.h"
+#include "proto/product.h"
+
+#define MAX_FORWARDS_DEFAULT 70
+
+static product_version min_version; /* 0: none asked for */
+
+int cpm_service_init(void)
+{
+	str v = cpm_conf.min_client_version;
+
+	if(v.len > 0
+			&& product_version_parse(slice_of(v.s, (size_t)v.len), &min_version)
+					< 0) {
+		LM_ERR("modparam min_client_version is no version: \"%.*s\"\n",
+				STR_FMT(&v));
+		return -1;
+	}
+	return 0;
+}
+
+static struct slice hdr_slice(sip_msg_t *msg, const char *name)
+{
+	str v = cpm_hdr_get(msg, name);
+
+	return slice_of(v.s, (size_t)v.len);
+}
+
+bool cpm_service_wanted(sip_msg_t *msg, enum icsi service)
+{
+	hdr_field_t *h = NULL;
+
+	while((h = cpm_hdr_next(msg, "Accept-Contact", h)) != NULL)
+		if(icsi_in_header(
+				   slice_of(h->body.s, (size_t)h->body.len), icsi_urn(service)))
+			return true;
+	return false;
+}
+
+/* The first service named in a header that may hold a list. */
+static enum icsi named(
+		sip_msg_t *msg, const char *header, enum icsi wanted, bool *any)
+{
+	hdr_field_t *h = NULL;
+
+	while((h = cpm_hdr_next(msg, header, h)) != NULL) {
+		struct slice rest = slice_of(h->body.s, (size_t)h->body.len);
+
+		*any = true;
+		while(rest.n > 0) {
+			enum icsi i = icsi_from_urn(slice_cut(rest, ',', &rest));
+
+			if(i != ICSI_NONE
+					&& (wanted == ICSI_NONE || icsi_base(i) == wanted))
+				return i;
+		}
+	}
+	return ICSI_NONE;
+}
+
+enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted)
+{
+	bool preferred = false, asserted = false;
+	enum icsi i = named(msg, "P-Preferred-Service", wanted, &preferred);
+
+	if(i != ICSI_NONE)
+		return i;
+	i = named(msg, "P-Asserted-Service", wanted, &asserted);
+	if(i != ICSI_NONE)
+		return i;
+	return asserted ? ICSI_NONE : wanted;
+}
+
+static bool version_ok(sip_msg_t *msg)
+{
+	product_version v;
+
+	/* no token: nothing is known against it */
+	return min_version == 0
+			|| product_find(
+					   hdr_slice(msg, "User-Agent"), PRODUCT_CPM_CLIENT, &v)
+			!= 0
+			|| v >= min_version;
+}
+
+static bool anonymity_ok(sip_msg_t *msg)
+{
+	struct slice rest = hdr_slice(msg, "Privacy");
+
+	if(cpm_conf.anonymity)
+		return true;
+	while(rest.n > 0) {
+		struct slice one = slice_trim(slice_cut(rest, ';', &rest));
+
+		if(slice_ieq(one, SLICE("id")) || slice_ieq(one, SLICE("user")))
+			return false;
+	}
+	return true;
+}
+
+/* RFC 3261 20.17: always GMT. */
+static bool read_date(str v, time_t *out)
+{
+	char buf[64];
+	struct tm tm = {0};
+	const char *end;
+
+	if(v.len <= 0 || v.len >= (int)sizeof(buf))
+		return false;
+	memcpy(buf, v.s, (size_t)v.len);
+	buf[v.len] = '\0';
+	end = strptime(buf, "%a, %d %b %Y %H:%M:%S", &tm);
+	if(end == NULL)
+		return false;
+	*out = timegm(&tm);
+	return true;
+}
+
+/* Lifetime counts from Date; without one from now. Zero means "now or never"
+ * and is tried. */
+static bool lifetime_ok(sip_msg_t *msg)
+{
+	struct slice v = hdr_slice(msg,
+			msg->REQ_METHOD == METHOD_MESSAGE ? "Expires" : "Message-Expires");
+	uint64_t delta;
+	time_t date;
+
+	if(!slice_u64(slice_trim(slice_cut(v, ';', NULL)), UINT32_MAX, &delta)
+			|| delta == 0 || !read_date(cpm_hdr_get(msg, "Date"), &date))
+		return true;
+	return time(NULL) <= date + (time_t)delta;
+}
+
+unsigned cpm_service_max_forwards(sip_msg_t *msg)
+{
+	uint64_t n;
+
+	if(!slice_u64(hdr_slice(msg, "Max-Forwards"), 255, &n))
+		return MAX_FORWARDS_DEFAULT;
+	return (unsigned)n;
+}
+
+/* Option tags that we do not know, for Unsupported (RFC 3261 8.2.2.3). */
+static void unsupported(sip_msg_t *msg, cpm_buf_t *out)
+{
+	hdr_field_t *h = NULL;
+
+	while((h = cpm_hdr_next(msg, "Require", h)) != NULL) {
+		struct slice rest = slice_of(h->body.s, (size_t)h->body.len);
+
+		while(rest.n > 0) {
+			struct slice one = slice_trim(slice_cut(rest, ',', &rest));
+
+			if(one.n == 0 || slice_ieq(one, SLICE("timer")))
+				continue;
+			cpm_buf_lit(out, out->len ? ", " : "Unsupported: ");
+			cpm_buf_add(out, one.p, (int)one.n);
+		}
+	}
+	if(out->len)
+		cpm_buf_lit(out, "\r\n");
+}
+
+const char *cpm_service_check(sip_msg_t *msg, cpm_buf_t *extra)
+{
+	if(!version_ok(msg))
+		return "132";
+	if(!anonymity_ok(msg))
+		return "119";
+	if(!lifetime_ok(msg))
+		return "expired";
+	if(cpm_hdr_next(msg, "P-Asserted-Identity", NULL) == NULL)
+		return "127";
+	if(cpm_service_max_forwards(msg) == 0)
+		return "loop";
+	unsupported(msg, extra);
+	return extra->len ? "extension" : NULL;
+}
+
+/* ---- the steps for scripts -------------------------------------------------
+ */
+
+static bool parsed(sip_msg_t *msg)
+{
+	return parse_headers(msg, HDR_EOH_F, 0) == 0;
+}
+
+int ki_cpm_is_pager(sip_msg_t *msg)
+{
+	return parsed(msg) && cpm_service_wanted(msg, ICSI_MSG) ? 1 : -1;
+}
+
+int ki_cpm_is_large(sip_msg_t *msg)
+{
+	return parsed(msg) && cpm_service_wanted(msg, ICSI_LARGEMSG) ? 1 : -1;
+}
+
+int ki_cpm_check_version(sip_msg_t *msg)
+{
+	return parsed(msg) && version_ok(msg) ? 1 : -1;
+}
+
+int ki_cpm_check_anonymity(sip_msg_t *msg)
+{
+	return parsed(msg) && anonymity_ok(msg) ? 1 : -1;
+}
+
+int ki_cpm_check_expires(sip_msg_t *msg)
+{
+	return parsed(msg) && lifetime_ok(msg) ? 1 : -1;
+}
+
+int ki_cpm_service_header(sip_msg_t *msg)
+{
+	hdr_field_t *h = NULL;
+	enum icsi service;
+	struct slice urn;
+	struct lump *anchor;
+	cpm_buf_t b = {0};
+
+	if(!parsed(msg))
+		return -1;
+	if(cpm_hdr_next(msg, "P-Preferred-Service", NULL) == NULL
+			&& cpm_hdr_next(msg, "P-Asserted-Service", NULL) == NULL)
+		return 1;
+	service = cpm_service_choose(msg, ICSI_NONE);
+	if(service == ICSI_NONE)
+		return cpm_hdr_next(msg, "P-Asserted-Service", NULL) ? -1 : 1;
+	if(cpm_hdr_next(msg, "P-Preferred-Service", NULL) == NULL)
+		return 1;
+	while((h = cpm_hdr_next(msg, "P-Preferred-Service", h)) != NULL)
+		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
+			return -1;
+	h = NULL;
+	while((h = cpm_hdr_next(msg, "P-Asserted-Service", h)) != NULL)
+		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
+			return -1;
+	urn = icsi_urn(service);
+	cpm_buf_fmt(&b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));
+	anchor = anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
+	/* the lump takes the text over */
+	if(b.bad || anchor == NULL
+			|| insert_new_lump_after(anchor, b.s, b.len, 0) == NULL) {
+		cpm_buf_free(&b);
+		return -1;
+	}
+	return 1;
+}

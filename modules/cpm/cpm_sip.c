@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The SIP side's beginning and end: binds tm, makes the shared roots before
+ * the fork, and sends each request of the originating role to its mode.
+ * Called by cpm_mod.c.
+ */
+#include "cpm_sip.h"
+
+#include <stdio.h>
+
+#include "../../core/dprint.h"
+#include "../../core/globals.h"
+#include "../../core/mem/mem.h"
+#include "../../core/parser/parse_to.h"
+#include "cpm_b2b.h"
+#include "cpm_b2b_in.h"
+#include "cpm_conf.h"
+#include "cpm_pager.h"
+#include "cpm_service.h"
+
+/* The core writes "User-Agent: kamailio ..." and "Server: ..." into what tm
+ * builds. The release token has to be there instead (appendix D). */
+static int own_signature(void)
+{
+	static char agent[256], server[256];
+	str token = cpm_conf.server_token;
+	int n;
+
+	if(!server_signature)
+		return 0; /* we write ours ourselves */
+	n = snprintf(agent, sizeof(agent), "User-Agent: %.*s", STR_FMT(&token));
+	if(n < 0 || n >= (int)sizeof(agent)) {
+		LM_ERR("modparam server_token is too long\n");
+		return -1;
+	}
+	user_agent_hdr = (str){agent, n};
+	n = snprintf(server, sizeof(server), "Server: %.*s", STR_FMT(&token));
+	server_hdr = (str){server, n};
+	return 0;
+}
+
+int cpm_sip_mod_init(void)
+{
+	if(load_tm_api(&cpm_tm) < 0 || tm_load_xapi(&cpm_tmx) < 0) {
+		LM_ERR("module tm has to be loaded before cpm\n");
+		return -1;
+	}
+	if(cpm_id_init() < 0) {
+		LM_ERR("no random numbers from the system\n");
+		return -1;
+	}
+	if(cpm_session_init((unsigned)cpm_conf.hash_size) < 0) {
+		LM_ERR("no shared memory for %d slots\n", cpm_conf.hash_size);
+		return -1;
+	}
+	if(cpm_service_init() < 0 || cpm_timer_mod_init() < 0
+			|| own_signature() < 0)
+		return -1;
+	cpm_events_init();
+	return 0;
+}
+
+int cpm_sip_child_init(int rank)
+{
+	return cpm_timer_child_init(rank);
+}
+
+void cpm_sip_destroy(void)
+{
+	cpm_session_exit();
+}
+
+int ki_cpm_originating(sip_msg_t *msg)
+{
+	if(msg->REQ_METHOD != METHOD_INVITE && msg->REQ_METHOD != METHOD_MESSAGE)
+		return -1;
+	if(cpm_b2b_parse(msg) < 0 || get_to(msg)->tag_value.len > 0)
+		return -1;
+	if(msg->REQ_METHOD == METHOD_MESSAGE)
+		return cpm_service_wanted(msg, ICSI_MSG) ? cpm_pager(msg) : -1;
+	return cpm_service_wanted(msg, ICSI_LARGEMSG) ? cpm_b2b_invite(msg) : -1;
+}

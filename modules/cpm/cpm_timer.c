@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Everything that happens by the clock: a process of its own that wakes once a
+ * second, asks the table what is due and does it. Ringing, missing ACK, silent
+ * media, session timers (refresh by UPDATE or re-INVITE, RFC 4028 section 7.4
+ * and 10), sessions marked for their end, and the watchdog.
+ */
+#include <string.h>
+
+#include "../../core/dprint.h"
+#include "../../core/pt.h"
+#include "../../core/sr_module.h"
+#include "../../core/timer_proc.h"
+#include "cpm_b2b.h"
+#include "cpm_b2b_in.h"
+#include "cpm_conf.h"
+#include "cpm_stats.h"
+
+#define TICK_S 1
+#define BATCH 256        /* ids taken from the table at once */
+#define ENDS_A_TICK 2000 /* sessions handled in one turn: spreads the load */
+#define RETRY_MS 3000    /* after 491 and the like */
+
+static const str no_reason = {NULL, 0};
+
+/* ---- session timers
+ * ------------------------------------------------------------- */
+
+void cpm_timer_arm(cpm_leg_t *l)
+{
+	uint64_t s = l->expires_s, margin = s / 3 < 32 ? s / 3 : 32;
+
+	uint64_t now = cpm_now_ms();
+
+	l->timer_at = l->refresh_by = 0;
+	if(s == 0)
+		return;
+	l->timer_at = now + 1000 * (l->refresh_us ? s / 2 : s - margin);
+	l->refresh_by = now + 1000 * (s - margin);
+}
+
+/* The dialog is gone or dead: RFC 4028 section 10. */
+static bool dead(int code)
+{
+	return code == 481 || code == 408;
+}
+
+/* The answer to our refresh; false: the session is to end. */
+static bool refreshed(cpm_leg_t *l, sip_msg_t *rpl, int code)
+{
+	cpm_timer_hdr_t th = {0};
+	uint64_t now = cpm_now_ms();
+
+	l->refresh_pending = false;
+	if(rpl == FAKED_REPLY || cpm_b2b_parse(rpl) < 0
+			|| cpm_hdr_timer(rpl, &th) < 0)
+		memset(&th, 0, sizeof(th));
+	if(code >= 200 && code < 300) {
+		if(th.expires_s) {
+			l->expires_s = th.expires_s;
+			l->refresh_us = th.refresher != CPM_REFRESHER_UAS;
+		}
+		cpm_timer_arm(l);
+		return true;
+	}
+	if(dead(code))
+		return false;
+	if(code == 422 && th.min_se_s > l->expires_s) {
+		l->expires_s = l->min_se_s = th.min_se_s;
+		l->timer_at = now;
+	} else if(code == 405 || code == 501 || code == 420) {
+		/* no UPDATE there: by re-INVITE from now on, once */
+		l->timer_at = l->peer_update ? now : now + RETRY_MS;
+		l->peer_update = false;
+	} else {
+		l->timer_at = now + RETRY_MS;
+	}
+	return true;
+}
+
+static void refresh_done(struct cell *t, int type, struct tmcb_params *ps)
+{
+	uint64_t id = cpm_id_of(*ps->param);
+	unsigned n = cpm_id_leg(*ps->param);
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool ok = true, up;
+
+	(void)t;
+	if(s == NULL)
+		return;
+	up = l && l->refresh_pending
+			&& (l->state == CPM_L_UP || l->state == CPM_L_ANSWERED);
+	if(up && type == TMCB_DESTROY)
+		l->refresh_pending = false; /* timer_at ends it */
+	else if(up)
+		ok = refreshed(l, ps->rpl, ps->code);
+	cpm_session_unlock(s);
+	if(ok)
+		return;
+	LM_NOTICE("session " CPM_ID_FMT " leg %u: refresh failed with %d\n",
+			CPM_ID_ARG(id), n, ps->code);
+	cpm_b2b_end(id, CPM_END_GONE, n, no_reason);
+}
+
+/* What a refresh needs, copied under the lock. */
+struct refresh
+{
+	cpm_dialog_t d;
+	cpm_strs_t *local;
+	uint32_t expires_s, min_se_s;
+	bool update;
+};
+
+/* The leg's time has come; true: send a refresh, false: it is over or the
+ * time was not there after all. */
+static bool take_refresh(cpm_leg_t *l, struct refresh *r, bool *expired)
+{
+	*expired = !l->refresh_us || cpm_now_ms() >= l->refresh_by;
+	if(*expired)
+		return false;
+	/* the session ends then, unless the answer moves it */
+	l->timer_at = l->refresh_by;
+	if(cpm_dialog_take(l, true, &r->d) < 0)
+		return false;
+	r->local = cpm_strs_copy(l->local);
+	r->expires_s = l->expires_s;
+	r->min_se_s = l->min_se_s;
+	r->update = l->peer_update;
+	l->refresh_pending = true;
+	return true;
+}
+
+static void send_refresh(uint64_t id, unsigned n, struct refresh *r)
+{
+	cpm_buf_t h = {0};
+	str body = {NULL, 0};
+	int rc = -1;
+
+	cpm_buf_fmt(&h, "Contact: <%.*s>\r\nSupported: timer\r\n",
+			STR_FMT(&cpm_conf.contact));
+	cpm_buf_fmt(
+			&h, "Session-Expires: %" PRIu32 ";refresher=uac\r\n", r->expires_s);
+	if(r->min_se_s)
+		cpm_buf_fmt(&h, "Min-SE: %" PRIu32 "\r\n", r->min_se_s);
+	cpm_buf_lit(&h, "Allow: " CPM_ALLOW "\r\n");
+	cpm_hdr_agent(&h);
+	if(!r->update) {
+		body = cpm_strs_get(r->local, CPM_M_SDP);
+		cpm_buf_lit(&h, "Content-Type: application/sdp\r\n");
+	}
+	if(!h.bad)
+		rc = cpm_dialog_send(&r->d, r->update ? "UPDATE" : "INVITE",
+				cpm_buf_get(&h), body,
+				TMCB_LOCAL_COMPLETED | TMCB_DESTROY
+						| (r->update ? 0 : TMCB_DONT_ACK),
+				refresh_done, cpm_id_param(id, n), NULL, NULL);
+	if(rc < 0)
+		LM_ERR("session " CPM_ID_FMT " leg %u: refresh could not be sent\n",
+				CPM_ID_ARG(id), n);
+	else
+		cpm_stat_inc(CPM_STAT_REFRESHES);
+	cpm_buf_free(&h);
+}
+
+/* ---- what is due
+ * --------------------------------------------------------------------- */
+
+static bool due(uint64_t at, uint64_t now)
+{
+	return at && at <= now;
+}
+
+/* Nothing has moved for too long: everything is declared over. */
+static void force(cpm_session_t *s)
+{
+	for(unsigned i = 0; i < s->n_legs; i++)
+		s->legs[i].state = CPM_L_DOWN;
+	s->relay = CPM_R_CLOSED;
+	s->uas_busy = s->uas_held = s->stay = false;
+}
+
+/* A session that waits for its end: the originator's ACK, or the watchdog. */
+static void tick_closing(uint64_t id, uint64_t now)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	bool ack = false, stuck = false;
+
+	if(s == NULL)
+		return;
+	if(due(s->ack_at, now)) {
+		s->ack_at = 0;
+		ack = true;
+		if(s->legs[CPM_IN].state == CPM_L_ANSWERED)
+			cpm_leg_move(s, &s->legs[CPM_IN], CPM_L_UP);
+	}
+	stuck = s->state == CPM_S_CLOSING && due(s->watch_at, now);
+	cpm_session_unlock(s);
+	if(ack) {
+		/* no ACK in 64*T1: BYE all the same (RFC 3261 13.3.1.4) */
+		cpm_uas_release(id);
+		cpm_b2b_end(id, CPM_END_ACK, CPM_IN, no_reason);
+		cpm_leg_end(id, CPM_IN);
+	}
+	if(!stuck)
+		return;
+	LM_ERR("session " CPM_ID_FMT " did not end by itself: removed\n",
+			CPM_ID_ARG(id));
+	cpm_uas_release(id);
+	s = cpm_session_lock(id);
+	if(s) {
+		force(s);
+		cpm_session_unlock(s);
+	}
+}
+
+static void tick_leg(uint64_t id, unsigned n, uint64_t now)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	struct refresh r = {.update = false};
+	bool expired = false, send = false;
+
+	if(l && due(l->timer_at, now)) {
+		l->timer_at = 0;
+		if(l->state == CPM_L_UP || l->state == CPM_L_ANSWERED)
+			send = take_refresh(l, &r, &expired);
+	}
+	if(s)
+		cpm_session_unlock(s);
+	if(send)
+		send_refresh(id, n, &r);
+	else if(expired)
+		cpm_b2b_end(id, CPM_END_TIMER, n, no_reason);
+	cpm_dialog_drop(&r.d);
+	cpm_strs_drop(r.local);
+}
+
+static void tick_session(uint64_t id, uint64_t now)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_end_t why = CPM_END_N;
+	unsigned n_legs;
+	bool delivered;
+
+	if(s == NULL)
+		return;
+	n_legs = s->n_legs;
+	delivered = s->winner && s->legs[s->winner].delivered;
+	if(s->state == CPM_S_CLOSING || due(s->ack_at, now)) {
+		cpm_session_unlock(s);
+		tick_closing(id, now);
+		return;
+	}
+	if(due(s->end_at, now))
+		why = CPM_END_RELAY_LOST;
+	else if(due(s->media_at, now))
+		why = delivered ? CPM_END_DELIVERED : CPM_END_MEDIA;
+	else if(due(s->ring_at, now))
+		why = CPM_END_RING;
+	else if(due(s->watch_at, now))
+		why = CPM_END_WATCHDOG;
+	cpm_session_unlock(s);
+	if(why != CPM_END_N) {
+		cpm_b2b_end(id, why, CPM_IN, no_reason);
+		return;
+	}
+	for(unsigned n = 0; n < n_legs; n++)
+		tick_leg(id, n, now);
+}
+
+static void tick(unsigned int ticks, void *param)
+{
+	uint64_t ids[BATCH], now = cpm_now_ms();
+	unsigned slot = 0, n, done = 0;
+
+	(void)ticks;
+	(void)param;
+	while(done < ENDS_A_TICK
+			&& (n = cpm_session_due(now, &slot, ids, BATCH)) > 0) {
+		for(unsigned i = 0; i < n; i++)
+			tick_session(ids[i], now);
+		done += n;
+	}
+}
+
+int cpm_timer_mod_init(void)
+{
+	return register_sync_timers(1) < 0 ? -1 : 0;
+}
+
+int cpm_timer_child_init(int rank)
+{
+	if(rank != PROC_MAIN)
+		return 0;
+	if(fork_sync_timer(PROC_TIMER, "CPM TIMER", 1, tick, NULL, TICK_S) < 0) {
+		LM_ERR("the timer process could not be started\n");
+		return -1;
+	}
+	return 0;
+}
