@@ -3,15 +3,27 @@
 # The load tools and `make bench`. ROUNDS=n sets how often each measurement is
 # repeated, ONLY="small bulk" selects groups (tests/bench/bench.sh lists them).
 
-BENCH_LOAD_SRC = $(wildcard tests/bench/load_*.c)
-BENCH_LOAD_OBJ = $(BENCH_LOAD_SRC:%.c=$(B)/%.o)
+BENCH_MSRP_SRC = $(wildcard tests/bench/load_*.c)
+BENCH_SIP_SRC = $(wildcard tests/bench/sip_*.c) tests/bench/load_proc.c \
+	tests/bench/load_content.c
+BENCH_MSRP_OBJ = $(BENCH_MSRP_SRC:%.c=$(B)/%.o)
+BENCH_SIP_OBJ = $(BENCH_SIP_SRC:%.c=$(B)/%.o)
 BENCH_LIBS = -ljansson -lssl -lcrypto -lpthread
+
+ROUNDS ?= 3
+ONLY ?=
 
 $(B)/tests/bench/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-$(B)/msrp-load: $(BENCH_LOAD_OBJ)
+$(B)/msrp-load: $(BENCH_MSRP_OBJ)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
+$(B)/sip-load: $(BENCH_SIP_OBJ)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread
 
--include $(BENCH_LOAD_OBJ:.o=.d)
+-include $(BENCH_MSRP_OBJ:.o=.d) $(BENCH_SIP_OBJ:.o=.d)
+
+bench: deps ## speed table as ratios (ROUNDS=3, ONLY="small bulk lmm ...")
+	@$(MAKE) --no-print-directory all $(B)/msrp-load $(B)/sip-load
+	@ROUNDS=$(ROUNDS) ONLY="$(ONLY)" CPM_BIN=$(CURDIR)/$(B) tests/bench/bench.sh

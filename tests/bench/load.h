@@ -37,8 +37,8 @@ enum load_spoil
 	SPOIL_REPEAT, /* the second chunk is sent twice */
 	SPOIL_SHORT   /* the first chunk claims to be the last */
 };
-#define SMALL_CHUNK 32768 /* up to here frames are copied and sent in batches  \
-						   */
+/* Up to here frames are copied and sent in batches. */
+#define SMALL_CHUNK 32768
 
 /* What one run does; filled from the command line. */
 struct load_opts
