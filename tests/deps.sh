@@ -18,7 +18,7 @@ packages=(
 	# tests, lab, demo
 	libcriterion-dev libsofia-sip-ua-dev clang libclang-rt-14-dev
 	clang-format sip-tester tshark tcpdump socat jq openssl procps iproute2
-	imagemagick curl haproxy nginx-light
+	imagemagick curl haproxy nginx-light libnginx-mod-stream
 )
 
 missing=()
