@@ -14,8 +14,8 @@ TEST_LIBS = $(shell pkg-config --libs $(TEST_PKGS) criterion 2>/dev/null) -pthre
 # Everything of the relay that has no main() of its own.
 RELAY_TESTED = $(filter-out msrp-relay/main.c msrp-relay/relayctl/% msrp-relay/relayctl.c, \
 	$(wildcard msrp-relay/*.c msrp-relay/*/*.c))
-UNIT_SRC = $(wildcard tests/unit/*.c) $(PROTO_SRC) $(wildcard tests/msrp/*.c) $(RELAY_TESTED)
-E2E_SRC = $(wildcard tests/e2e/*.c)
+UNIT_SRC = $(wildcard tests/unit/*.c) $(PROTO_SRC) $(wildcard tests/msrp/*.c) $(RELAY_TESTED) tests/results.c
+E2E_SRC = $(wildcard tests/e2e/*.c) tests/results.c
 UNIT_OBJ = $(UNIT_SRC:%.c=$(B)/test/%.o)
 E2E_OBJ = $(E2E_SRC:%.c=$(B)/test/%.o)
 
@@ -49,7 +49,7 @@ test-e2e: programs e2e-tests ## end-to-end tests alone (TESTS=suite/test-glob)
 	@tests/run e2e
 
 conformance: ## which clause of the specification is proven by which test
-	@tests/conformance/report build/gcc/results
+	@tests/conformance/report build/results
 
 asan: deps ## unit and end-to-end tests, daemon and client under ASan and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan programs unit-tests e2e-tests

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The logs of a lab during one test, and what is still going on in it.
+ */
+#ifndef E2E_HARNESS_LOG_H
+#define E2E_HARNESS_LOG_H
+
+#include "internal.h"
+
+/* Remember where the logs of all parts end now. */
+void logs_begin(struct lab *lab);
+
+/* Fail the test for each line of ERROR or worse that it did not declare; keep
+ * the test's part of each log in its directory. */
+void logs_check(struct lab *lab);
+
+/* What the PF or the relay still holds, in words; NULL = nothing. */
+const char *lab_busy(struct lab *lab);
+
+#endif
