@@ -68,6 +68,8 @@ void cpm_link_info_get(cpm_link_info_t *out)
 	lock_get(&cpm_link_shared->lock);
 	*out = cpm_link_shared->info;
 	lock_release(&cpm_link_shared->lock);
+	out->heard_ms =
+			__atomic_load_n(&cpm_link_shared->heard_ms, __ATOMIC_RELAXED);
 }
 
 void cpm_link_on_event(cpm_link_event_f f)

@@ -93,7 +93,7 @@ typedef struct cpm_link_info
 	int64_t since_ms;  /* in service, or out of it, since */
 	int64_t heard_ms;  /* last input from the relay */
 	int64_t retry_ms;  /* next attempt, when waiting */
-	unsigned attempts; /* failed ones since it was last up */
+	unsigned attempts; /* failed ones in a row */
 	int version;       /* of the protocol, in force */
 	int workers;       /* of the relay */
 	int pid;           /* of the link process */

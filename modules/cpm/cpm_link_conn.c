@@ -33,7 +33,8 @@ static struct
 	int epfd, fd;
 	cpm_link_state_t state;
 	bool refused_before; /* the log has said that the relay is away */
-	unsigned attempts;   /* failed ones since it was last up */
+	unsigned attempts;   /* failed ones since it was last up for long */
+	int64_t up_ms;       /* in service since */
 	int64_t retry_ms;    /* when waiting: the next attempt */
 	int64_t answer_ms;   /* hello or ping must be answered by then; 0 none */
 	int64_t heard_ms;    /* last input */
@@ -63,7 +64,6 @@ static void publish(const char *error)
 
 	lock_get(&cpm_link_shared->lock);
 	i->state = conn.state;
-	i->heard_ms = conn.heard_ms;
 	i->retry_ms = conn.state == CPM_LINK_S_WAITING ? conn.retry_ms : 0;
 	i->attempts = conn.attempts;
 	if(error != NULL)
@@ -105,6 +105,7 @@ static void conn_end(const char *fmt, ...)
 static void conn_end(const char *fmt, ...)
 {
 	bool was_up = conn.state == CPM_LINK_S_UP;
+	int64_t now = cpm_link_now_ms();
 	char why[96];
 	va_list ap;
 
@@ -120,7 +121,10 @@ static void conn_end(const char *fmt, ...)
 	conn.own_id = 0;
 	conn.answer_ms = 0;
 	conn.state = CPM_LINK_S_WAITING;
-	conn.retry_ms = cpm_link_now_ms()
+	/* A relay that keeps failing right after hello earns a backoff too. */
+	if(was_up && now - conn.up_ms >= cpm_conf.relay_reconnect_max)
+		conn.attempts = 0;
+	conn.retry_ms = now
 			+ cpm_backoff_ms(conn.attempts, cpm_conf.relay_reconnect_min,
 					cpm_conf.relay_reconnect_max, (uint32_t)kam_rand());
 	conn.attempts++;
@@ -268,7 +272,7 @@ static void on_hello(const struct ctl_msg *m)
 			&& strncmp(boot, conn.boot, sizeof(conn.boot) - 1) != 0;
 	snprintf(conn.boot, sizeof(conn.boot), "%s", boot);
 	conn.state = CPM_LINK_S_UP;
-	conn.attempts = 0;
+	conn.up_ms = conn.heard_ms;
 	conn.refused_before = false;
 	publish_up(m->result, (int)version);
 	publish(NULL);
@@ -368,6 +372,8 @@ static void on_readable(void)
 		return;
 	}
 	conn.heard_ms = cpm_link_now_ms();
+	__atomic_store_n(
+			&cpm_link_shared->heard_ms, conn.heard_ms, __ATOMIC_RELAXED);
 	conn.in_n += (size_t)n;
 	split_lines();
 }

@@ -33,6 +33,7 @@ typedef struct cpm_link_shared
 	int pending;          /* atomic; tasks that exist */
 	int up;               /* atomic; 1 in service */
 	int64_t down_ms;      /* atomic; out of service since; 0 = in service */
+	int64_t heard_ms;     /* atomic; last input from the relay */
 	gen_lock_t lock;      /* of info */
 	cpm_link_info_t info; /* written by the link process only */
 } cpm_link_shared_t;
