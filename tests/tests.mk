@@ -14,7 +14,7 @@ TEST_LIBS = $(shell pkg-config --libs $(TEST_PKGS) criterion 2>/dev/null) -pthre
 # Everything of the relay that has no main() of its own.
 RELAY_TESTED = $(filter-out msrp-relay/main.c msrp-relay/relayctl/% msrp-relay/relayctl.c, \
 	$(wildcard msrp-relay/*.c msrp-relay/*/*.c))
-UNIT_SRC = $(wildcard tests/unit/*.c) $(PROTO_SRC) $(wildcard tests/msrp/*.c) $(RELAY_TESTED) tests/results.c
+UNIT_SRC = $(wildcard tests/unit/*.c) $(PROTO_SRC) modules/cpm/cpm_link_reqs.c $(wildcard tests/msrp/*.c) $(RELAY_TESTED) tests/results.c
 E2E_SRC = $(wildcard tests/e2e/*.c) tests/results.c
 UNIT_OBJ = $(UNIT_SRC:%.c=$(B)/test/%.o)
 E2E_OBJ = $(E2E_SRC:%.c=$(B)/test/%.o)
