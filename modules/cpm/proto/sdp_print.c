@@ -79,11 +79,14 @@ __attribute__((format(printf, 2, 3))) static void put(
 		o->n += (size_t)n;
 }
 
+/* As strict as the reader: no line ends, no other control characters. */
 static bool printable(struct slice v)
 {
-	for(size_t i = 0; i < v.n; i++)
-		if((unsigned char)v.p[i] < ' ' || v.p[i] == 127)
+	for(size_t i = 0; i < v.n; i++) {
+		unsigned char c = (unsigned char)v.p[i];
+		if((c < ' ' && c != '\t') || c == 127)
 			return false;
+	}
 	return true;
 }
 
