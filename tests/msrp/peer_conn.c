@@ -22,6 +22,7 @@
 
 #define READ_BUFFER (256 * 1024)
 #define WRITE_PIECES 64 /* in one writev */
+#define DRAIN_ROUNDS 8  /* refills of the queue in one turn */
 
 enum conn_state
 {
@@ -50,8 +51,8 @@ struct peer_conn
 	SSL *ssl;
 	char *fingerprint;
 	char error[160];
-	bool paused, closing;
-	int depth; /* calls into ops that have not returned */
+	bool paused, closing, more; /* more: owner has more to write */
+	int depth;                  /* calls into ops that have not returned */
 
 	char *in;
 	size_t in_len, read_limit;
@@ -121,8 +122,8 @@ static void watch(struct peer_conn *c)
 	else if(c->state == HANDSHAKE)
 		ev = c->tls_wants ? c->tls_wants : POLLIN;
 	else if(c->state == OPEN)
-		ev = (short)((c->paused ? 0 : POLLIN) | (c->q_bytes ? POLLOUT : 0)
-				| c->tls_wants);
+		ev = (short)((c->paused ? 0 : POLLIN)
+				| (c->q_bytes || c->more ? POLLOUT : 0) | c->tls_wants);
 	if(ev == c->events)
 		return;
 	c->events = ev;
@@ -351,12 +352,16 @@ static void conn_ready(void *obj, short revents)
 		if(c->state == OPEN && (revents & (POLLIN | POLLHUP | POLLERR)))
 			readable(c);
 	}
-	if(c->state == OPEN) {
+	/* A few rounds, so that other connections get their turn too. */
+	c->more = false;
+	for(int i = 0; i < DRAIN_ROUNDS && c->state == OPEN; i++) {
 		write_all(c);
-		if(c->state == OPEN && c->q_bytes == 0 && c->ops->drained)
-			c->ops->drained(c->arg);
-		if(c->state == OPEN)
-			write_all(c);
+		if(c->state != OPEN || c->q_bytes > 0 || !c->ops->drained)
+			break;
+		c->ops->drained(c->arg);
+		c->more = c->state == OPEN && c->q_bytes > 0;
+		if(!c->more)
+			break;
 	}
 	if(leave(c))
 		watch(c);

@@ -164,6 +164,15 @@ void peer_send_push(struct peer_send *s, struct peer_conn *c)
 	}
 }
 
+void peer_send_interrupt(struct peer_send *s, struct peer_conn *c)
+{
+	if(!s->in_chunk)
+		return;
+	flight_at(s, s->f_len - 1)->bytes -= s->chunk_left;
+	s->chunk_left = 0;
+	chunk_end(s, c, '+');
+}
+
 void peer_send_stop(struct peer_send *s, struct peer_conn *c, int status)
 {
 	if(s->status != 0)

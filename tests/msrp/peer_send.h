@@ -53,6 +53,9 @@ int peer_send_response(
 /** True when a chunk waits for longer than timeout_ms: status becomes 408. */
 bool peer_send_expired(struct peer_send *s);
 
+/** Another frame must go out now: end the chunk under way with "+". */
+void peer_send_interrupt(struct peer_send *s, struct peer_conn *c);
+
 /** A failure REPORT: stop. */
 void peer_send_stop(struct peer_send *s, struct peer_conn *c, int status);
 

@@ -48,9 +48,10 @@ struct peer_session
 	int cur_status;   /* answer of the chunk under way */
 	bool cur_request; /* the frame under way is a request */
 	bool cur_is_report;
-	bool cur_quiet_ok;             /* Failure-Report partial or no: no 200 */
-	bool cur_quiet;                /* Failure-Report no: no answer at all */
-	bool cur_success;              /* Success-Report yes */
+	bool cur_quiet_ok; /* Failure-Report partial or no: no 200 */
+	bool cur_quiet;    /* Failure-Report no: no answer at all */
+	bool cur_binds;    /* it binds the connection once it is answered */
+	bool cur_success;  /* Success-Report yes */
 	char head[PEER_HEAD_MAX + 64]; /* of the request under way */
 	struct peer_msg cur_msg;       /* borrowed from head */
 
@@ -125,6 +126,9 @@ static void set_bound(struct peer_session *s)
 static void put_head(struct peer_session *s, const char *text, int len)
 {
 	if(len > 0 && s->conn) {
+		/* A frame never goes into the middle of a chunk of ours. */
+		if(s->send)
+			peer_send_interrupt(s->send, s->conn);
 		peer_conn_put(s->conn, text, (size_t)len);
 		peer_conn_flush(s->conn);
 	}
@@ -214,7 +218,7 @@ static int send_check(struct peer_session *s, const struct peer_msg *m)
 					peer_path_first(slice_str(s->remote))))
 		return 481;
 	if(!s->bound && !s->active)
-		set_bound(s);
+		s->cur_binds = true;
 	if(!m->has_body)
 		return 200;
 	if(m->content_type.n == 0 || m->message_id.n == 0)
@@ -246,6 +250,7 @@ static void conn_head(void *arg, const struct peer_msg *m)
 	if(!keep_head(s, m))
 		return;
 	s->cur_request = true;
+	s->cur_binds = false;
 	s->cur_is_report = slice_eq(m->method, SLICE("REPORT"));
 	s->cur_quiet = slice_ieq(m->failure_report, SLICE("no"));
 	s->cur_quiet_ok =
@@ -339,12 +344,17 @@ static void conn_end(void *arg, char flag)
 	status = s->cur_status;
 	s->cur_request = false;
 	s->cur = NULL;
-	if(s->closing || !s->conn || status == PEER_MUTE || s->cur_quiet
-			|| (status == 200 && s->cur_quiet_ok))
+	if(s->closing || !s->conn)
 		return;
-	put_head(s, out,
-			peer_write_response(out, sizeof(out), &s->cur_msg, status,
-					status == 200 ? "OK" : "Refused"));
+	if(status != PEER_MUTE && !s->cur_quiet
+			&& !(status == 200 && s->cur_quiet_ok))
+		put_head(s, out,
+				peer_write_response(out, sizeof(out), &s->cur_msg, status,
+						status == 200 ? "OK" : "Refused"));
+	if(s->cur_binds)
+		set_bound(s);
+	if(s->closing)
+		return;
 	/* A stranger on the listening port does not stay. */
 	if(status == 481 && !s->bound && !s->active)
 		s->stranger = true;
