@@ -16,7 +16,7 @@ KAM_MODULES ?= $(PREFIX)/lib/$(MULTIARCH)/kamailio/modules
 
 CPM_SRC = $(wildcard modules/cpm/*.c) $(PROTO_SRC)
 CPM_OBJ = $(CPM_SRC:%.c=$(B)/cpm/%.o)
-CPM_PKGS = jansson libxml-2.0
+CPM_PKGS = jansson
 # Our own "../../core/..." is found in Kamailio's tree, by way of any module's
 # directory; its headers are not held to our warnings. Kamailio's processes
 # cannot run a sanitizer, so that variant leaves the module without.
@@ -49,6 +49,9 @@ $(B)/cpm.so: $(CPM_OBJ)
 	@$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
 
 -include $(CPM_OBJ:.o=.d)
+
+check-module: $(B)/cpm.so ## is cpm.so fit for the installed Kamailio, and free of what must not be inside
+	@modules/check-module.sh $(B)/cpm.so $(KAM)
 
 install: install-module
 install-module: $(B)/cpm.so
