@@ -171,6 +171,7 @@ static void on_page(cpm_link_rc_t rc, int code, const json_t *result,
 {
 	json_t *list = json_object_get(result, "sessions"), *one;
 	size_t i, n = json_array_size(list), strangers = 0;
+	json_int_t total;
 
 	(void)leg;
 	if(round != compare.round)
@@ -179,6 +180,7 @@ static void on_page(cpm_link_rc_t rc, int code, const json_t *result,
 		LM_NOTICE("session.list: no answer (%d, %d)\n", rc, code);
 		return;
 	}
+	total = json_integer_value(json_object_get(result, "total"));
 	json_array_foreach(list, i, one)
 	{
 		const char *name = json_string_value(json_object_get(one, "session"));
@@ -193,7 +195,8 @@ static void on_page(cpm_link_rc_t rc, int code, const json_t *result,
 				strangers);
 	/* those closed make the ones behind them move up */
 	compare.next += (json_int_t)(n - strangers);
-	if(n == PAGE)
+	/* a page may be short of its limit: answers have a largest size */
+	if(n > 0 && compare.next < total - (json_int_t)strangers)
 		ask_page();
 	else
 		give_up_lost(false);
