@@ -152,6 +152,8 @@ static enum sdp_error read_file_selector(struct reader *r, struct slice v)
 	bool quoted = false;
 	size_t start = 0;
 
+	if(v.n == 0)
+		return SDP_OK;
 	r->sdp.file_selector = v;
 	for(size_t i = 0; i <= v.n; i++) {
 		if(i < v.n && v.p[i] == '"')
