@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Common steps of the B2BUA's tests (b2b_flow.h).
+ */
+#include "b2b_flow.h"
+
+#include <string.h>
+
+struct lab *flow_lab(struct ua **ua, const char *cfg)
+{
+	struct lab *lab = cfg ? lab_own("LAB_WITHOUT=core isf",
+							  fmt("LAB_CPM_CFG_EXTRA=%s", cfg), NULL)
+						  : lab_own("LAB_WITHOUT=core isf", NULL);
+
+	*ua = ua_open(lab->core_ip, lab->pf_ip);
+	return lab;
+}
+
+struct call *flow_establish_with(
+		struct ua *ua, struct call **callee, const char *headers)
+{
+	struct call *a = call_invite(ua, NULL);
+	struct call *b = call_incoming(ua, 3000);
+
+	call_reply(b, 180, NULL, "", "");
+	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	call_reply(b, 200, NULL, headers, sdp_answer("active"));
+	ua_wait(ua, "ACK", b->call_id, 3000);
+	call_answered(a, 3000);
+	call_ack(a);
+	*callee = b;
+	return a;
+}
+
+struct call *flow_establish(struct ua *ua, struct call **callee)
+{
+	return flow_establish_with(ua, callee,
+			"Allow: INVITE, ACK, CANCEL, BYE, UPDATE\nSupported: timer\n");
+}
+
+const char *flow_bye_comes(struct call *c, int timeout_ms)
+{
+	struct sip *bye = ua_wait(c->ua, "BYE", c->call_id, timeout_ms);
+
+	ua_answer(c->ua, bye, 200, "");
+	return sip_hdr(bye, "Reason");
+}
+
+void flow_hang_up(struct call *who, struct call *other)
+{
+	const char *reason = "SIP;cause=200;text=\"Call completed\"";
+
+	call_request(who, "BYE", fmt("Reason: %s\n", reason), "");
+	ua_wait(who->ua, "200/BYE", who->call_id, 3000);
+	cr_assert_str_eq(flow_bye_comes(other, 3000), reason);
+}
