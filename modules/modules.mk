@@ -50,6 +50,23 @@ $(B)/cpm.so: $(CPM_OBJ)
 
 -include $(CPM_OBJ:.o=.d)
 
+# The README is made from the DocBook as Kamailio makes its modules' own; it is
+# committed, so that nobody needs xsltproc to read it.
+CPM_DOC = $(wildcard modules/cpm/doc/*.xml)
+KAM_DOC = $(KAM)/src/modules/cpm/doc
+$(B)/cpm-README: $(CPM_DOC) modules/cpm/doc/Makefile $(KAM)/defs
+	@mkdir -p $(@D) $(KAM_DOC)
+	@cp $(CPM_DOC) modules/cpm/doc/Makefile $(KAM_DOC)/
+	@rm -f $(KAM_DOC)/cpm.txt
+	@LC_ALL=C.UTF-8 $(MAKE) -s -C $(KAM_DOC) cpm.txt > /dev/null
+	@cp $(KAM_DOC)/cpm.txt $@
+
+docs: $(B)/cpm-README ## modules/cpm/README from the DocBook
+	cp $(B)/cpm-README modules/cpm/README
+docs-check: $(B)/cpm-README ## fail when the README is not current or something is not documented
+	@diff modules/cpm/README $(B)/cpm-README > /dev/null || { echo "modules/cpm/README is not current: make docs" >&2; exit 1; }
+	@modules/check-docs.sh
+
 check-module: $(B)/cpm.so ## is cpm.so fit for the installed Kamailio, and free of what must not be inside
 	@modules/check-module.sh $(B)/cpm.so $(KAM)
 

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Fails when the module has a parameter, function, RPC command, statistic,
+# event route or reason of refusal that its DocBook does not name, or the
+# other way round. Called by `make docs-check`.
+set -euo pipefail
+cd "$(dirname "$0")/cpm"
+doc=doc/cpm_admin.xml bad=0
+
+compare() { # compare WHAT: names in the code on fd 3, in the document on fd 4
+	local d
+	d=$(diff <(sort -u <&3) <(sort -u <&4)) || { printf '%s, code (<) against %s (>):\n%s\n' "$1" "$doc" "$d" >&2; bad=1; }
+}
+compare parameters 3< <(sed -nE 's/.*\{"([a-z_]+)", PARAM_.*/\1/p' cpm_conf.c) \
+	4< <(sed -nE 's/.*<section id="cpm\.p\.([a-z_]+)">.*/\1/p' $doc)
+compare functions 3< <(sed -nE 's/.*\{"(cpm_[a-z_]+)", w_.*/\1/p' cpm_mod.c) \
+	4< <(sed -nE 's/.*<section id="cpm\.f\.([a-z_]+)">.*/\1/p' $doc)
+compare "RPC commands" 3< <(grep -oE '"cpm\.[a-z_]+", rpc_' cpm_rpc.c | cut -d'"' -f2) \
+	4< <(sed -nE 's/.*<section id="(cpm)\.rpc\.([a-z_]+)">.*/\1.\2/p' $doc)
+compare "event routes" 3< <(grep -oE '"cpm:[a-z-]+"' cpm_evroute.c | tr -d '"') \
+	4< <(sed -nE 's/.*<section id="(cpm)\.evr\.([a-z-]+)">.*/\1:\2/p' $doc)
+compare statistics \
+	3< <(tr -d '\n' < cpm_stats.c | grep -oE '(STAT\(CPM_STAT_[A-Z_]+,|\{NULL,)[[:space:]]*"[a-z_]+"' | cut -d'"' -f2) \
+	4< <(sed -n '/<title>Statistics/,/<\/section>/p' $doc | sed -nE 's/.*<listitem><para><emphasis>([a-z_]+)<.*/\1/p')
+compare "reasons of refusal" 3< <(sed -nE 's/.*\{"([a-z0-9-]+)", [0-9]{3}, ".*/\1/p' cpm_reject.c) \
+	4< <(sed -nE 's/.*<listitem><para><emphasis>"([a-z0-9-]+)"<.*/\1/p' $doc)
+[ $bad = 0 ] && echo "docs-check: all of cpm is documented"
+exit $bad
