@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the engine reports about sessions, legs and events, as the JSON of
+ * docs/control-protocol.md. Pure: no I/O, no state.
+ */
+#include "ctl_priv.h"
+
+/* A session as JSON must fit into one line together with the answer's frame;
+ * bytes. */
+#define SESSION_MAX (CTL_LINE_MAX - 1024)
+
+const char *ctl_json_state(enum relay_leg_state state)
+{
+	static const char *const names[] = {
+			[RELAY_LEG_NEW] = "new",
+			[RELAY_LEG_WAITING] = "waiting",
+			[RELAY_LEG_CONNECTING] = "connecting",
+			[RELAY_LEG_BOUND] = "bound",
+			[RELAY_LEG_DONE] = "done",
+			[RELAY_LEG_FAILED] = "failed",
+			[RELAY_LEG_CLOSED] = "closed",
+	};
+	return names[state];
+}
+
+static const char *transport_name(enum relay_transport t)
+{
+	return t == RELAY_TLS ? "tls" : "tcp";
+}
+
+static void put_str(json_t *o, const char *name, const char *value)
+{
+	json_t *s;
+
+	if(value == NULL)
+		return;
+	/* What came from a peer need not be UTF-8. */
+	s = json_string(value);
+	json_object_set_new(o, name, s ? s : json_string("(not UTF-8)"));
+}
+
+static void put_u64(json_t *o, const char *name, uint64_t value)
+{
+	json_object_set_new(o, name, json_integer((json_int_t)value));
+}
+
+json_t *ctl_json_address(const struct relay_leg_info *leg)
+{
+	json_t *o = json_object();
+
+	put_str(o, "leg", leg->leg);
+	put_str(o, "path", leg->path);
+	put_str(o, "host", leg->host);
+	put_u64(o, "port", (uint64_t)leg->port);
+	put_str(o, "transport", transport_name(leg->transport));
+	put_str(o, "fingerprint", leg->fingerprint);
+	put_str(o, "state", ctl_json_state(leg->state));
+	return o;
+}
+
+json_t *ctl_json_leg(const struct relay_leg_info *leg)
+{
+	json_t *o = json_object();
+
+	put_str(o, "leg", leg->leg);
+	put_str(o, "direction", leg->direction == RELAY_RECV ? "recv" : "send");
+	put_str(o, "transport", transport_name(leg->transport));
+	put_str(o, "state", ctl_json_state(leg->state));
+	put_str(o, "path", leg->path);
+	put_str(o, "peer_path", leg->peer_path);
+	put_u64(o, "bytes", leg->bytes);
+	put_u64(o, "messages", leg->messages);
+	put_u64(o, "queued", leg->queued);
+	put_u64(o, "status", (uint64_t)leg->status);
+	put_str(o, "error", leg->error);
+	return o;
+}
+
+json_t *ctl_json_session(const struct relay_session_info *info)
+{
+	json_t *o = json_object(), *legs = json_array(), *leg;
+	size_t i;
+
+	put_str(o, "session", info->session);
+	put_str(o, "owner", info->owner);
+	put_str(o, "state", info->state);
+	put_u64(o, "age_ms", info->age_ms);
+	put_u64(o, "idle_ms", info->idle_ms);
+	put_u64(o, "worker", (uint64_t)info->worker);
+	for(int k = 0; k < info->n_legs; k++)
+		json_array_append_new(legs, ctl_json_leg(&info->legs[k]));
+	json_object_set(o, "legs", legs);
+	/* Many legs with long paths: the peers' paths are what can be spared. */
+	if(json_dumpb(o, NULL, 0, JSON_COMPACT) > SESSION_MAX)
+		json_array_foreach(legs, i, leg) json_object_del(leg, "peer_path");
+	json_decref(legs);
+	return o;
+}
+
+json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq)
+{
+	static const char *const types[] = {
+			[RELAY_EV_LEG_BOUND] = "leg.bound",
+			[RELAY_EV_MESSAGE_RECEIVED] = "message.received",
+			[RELAY_EV_LEG_DELIVERED] = "leg.delivered",
+			[RELAY_EV_LEG_FAILED] = "leg.failed",
+			[RELAY_EV_SESSION_IDLE] = "session.idle",
+	};
+	json_t *o = json_object();
+
+	put_u64(o, "seq", seq);
+	put_str(o, "type", types[ev->type]);
+	put_str(o, "session", ev->session);
+	put_str(o, "leg", ev->leg);
+	if(ev->type == RELAY_EV_MESSAGE_RECEIVED
+			|| ev->type == RELAY_EV_LEG_DELIVERED)
+		put_u64(o, "bytes", ev->bytes);
+	put_str(o, "message_id", ev->message_id);
+	if(ev->type == RELAY_EV_LEG_FAILED)
+		put_u64(o, "status", (uint64_t)ev->status);
+	put_str(o, "error", ev->error);
+	return o;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the files of ctl/ share: a client is one control connection, a request
+ * is one command of it that has not been answered yet.
+ */
+#ifndef CTL_PRIV_H
+#define CTL_PRIV_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uv.h>
+#include "conf/conf.h"
+#include "ctl.h"
+#include "ctl_server.h"
+
+#define CTL_OUT_MAX (4 * 1024 * 1024) /* unread bytes; more: disconnected */
+#define CTL_PENDING_MAX 1024 /* unanswered commands; more: not read on */
+#define CTL_SILENT_MS 10000  /* for hello, and for the rest of a line */
+#define CTL_MEMBERS_MAX 64   /* control_users, control_groups */
+
+struct ctl_client
+{
+	struct ctl_client *prev, *next; /* in server->clients */
+	struct ctl_server *server;
+	uv_pipe_t pipe;
+	uv_timer_t silence;
+	unsigned number; /* for the log */
+	uid_t uid;
+	pid_t pid;
+	char owner[CTL_ID_MAX + 1]; /* "" until hello */
+	bool events;
+	bool reading;
+	bool in_lines;    /* lines are being carried out: no recursion */
+	bool ending;      /* last line is out, closed when it is written */
+	int handles_open; /* pipe and timer; freed at 0 without requests */
+	uint64_t seq;     /* of the last event */
+	struct ctl_request *requests;
+	int n_requests;
+	char *in; /* what was read and not yet used */
+	size_t in_len, in_cap;
+};
+
+struct ctl_request
+{
+	struct ctl_request *prev, *next; /* in client->requests */
+	struct ctl_client *client;
+	json_t *id;
+	char name[CTL_ID_MAX + 1]; /* session, for the answer to a close */
+	char leg[CTL_LEG_MAX + 1];
+};
+
+struct ctl_server
+{
+	uv_loop_t *loop;
+	uv_pipe_t listener;
+	int lock_fd;
+	char *path;
+	struct ctl_host host;
+	struct relay *relay;
+	int n_workers;
+	int max_clients;
+	uid_t users[CTL_MEMBERS_MAX];
+	gid_t groups[CTL_MEMBERS_MAX];
+	int n_users, n_groups;
+	struct ctl_client *clients;
+	int n_clients;
+	unsigned last_number;
+	bool closing;
+	bool listener_open;
+};
+
+/* ctl_client.c */
+void ctl_client_accept(struct ctl_server *s);
+void ctl_client_close(struct ctl_client *c, const char *why);
+/* Take an encoded line and write it; NULL: it could not be encoded. */
+void ctl_client_send(struct ctl_client *c, char *line, size_t n);
+/* A request is done: read on when that had been stopped, free what is over. */
+void ctl_client_resume(struct ctl_client *c);
+/* The last line of this connection. */
+void ctl_client_send_last(struct ctl_client *c, char *line, size_t n);
+/* Free the server when nothing of it is open any more. */
+void ctl_server_release(struct ctl_server *s);
+
+/* ctl_dispatch.c */
+void ctl_dispatch(struct ctl_client *c, const char *line, size_t n);
+
+/* ctl_request.c: each request is answered exactly once, which frees it. */
+struct ctl_request *ctl_request_new(struct ctl_client *c, json_t *id);
+void ctl_request_free(struct ctl_request *rq);
+void ctl_answer(struct ctl_request *rq, json_t *result); /* steals result */
+void ctl_refuse(struct ctl_request *rq, int code, const char *message,
+		const char *param);
+
+/* The commands: params is an object, never NULL. */
+typedef void ctl_method(struct ctl_request *rq, json_t *params);
+ctl_method ctl_hello;
+ctl_method ctl_session_create, ctl_session_close, ctl_session_list,
+		ctl_session_show;
+ctl_method ctl_leg_add, ctl_leg_start, ctl_leg_close;
+ctl_method ctl_ping, ctl_stats, ctl_log_level, ctl_reload, ctl_drain;
+
+/* ctl_json.c: what relay.h reports, as JSON; a new reference. */
+json_t *ctl_json_session(const struct relay_session_info *info);
+json_t *ctl_json_leg(const struct relay_leg_info *leg);     /* show */
+json_t *ctl_json_address(const struct relay_leg_info *leg); /* create, add */
+json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq);
+const char *ctl_json_state(enum relay_leg_state state);
+
+#endif
