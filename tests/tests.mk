@@ -39,7 +39,7 @@ $(B)/test/%.o: %.c $(MAKEFILE_LIST)
 programs: all $(B)/cpm-client
 
 test: deps ## build, unit tests, end-to-end tests in the lab, conformance table
-	@$(MAKE) --no-print-directory programs unit-tests e2e-tests
+	@$(MAKE) --no-print-directory -j2 programs unit-tests e2e-tests
 	@tests/run unit e2e
 	@$(MAKE) --no-print-directory conformance
 
@@ -52,7 +52,7 @@ conformance: ## which clause of the specification is proven by which test
 	@tests/conformance/report build/results
 
 asan: deps ## unit and end-to-end tests, daemon and client under ASan and UBSan
-	@$(MAKE) --no-print-directory VARIANT=asan programs unit-tests e2e-tests
+	@$(MAKE) --no-print-directory VARIANT=asan -j2 programs unit-tests e2e-tests
 	@$(MAKE) --no-print-directory VARIANT=asan asan-run
 .PHONY: asan-run
 asan-run:
@@ -71,7 +71,7 @@ T ?= 60
 .PHONY: fuzz fuzzers
 fuzzers: $(FUZZ_BIN)
 fuzz: deps ## every fuzzer in turn, T=60 seconds in all
-	@$(MAKE) --no-print-directory fuzzers
+	@$(MAKE) --no-print-directory -j2 fuzzers
 	@tests/fuzz/run $(T) $(FUZZ_BIN)
 
 $(FUZZ_B)/%.o: %.c $(MAKEFILE_LIST)

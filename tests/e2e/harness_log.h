@@ -14,6 +14,9 @@ void logs_begin(struct lab *lab);
  * the test's part of each log in its directory. */
 void logs_check(struct lab *lab);
 
+/* Is the part up? One that was left out, or is down, holds nothing. */
+bool lab_part_answers(struct lab *lab, const char *part);
+
 /* What the PF or the relay still holds, in words; NULL = nothing. */
 const char *lab_busy(struct lab *lab);
 

@@ -91,8 +91,7 @@ json_t *lab_relayctl(struct lab *lab, const char *arg, ...)
 	return json;
 }
 
-/* A part that was left out, or is down, holds nothing. */
-static bool part_answers(struct lab *lab, const char *part)
+bool lab_part_answers(struct lab *lab, const char *part)
 {
 	const char *argv[] = {"env", fmt("LAB_DIR=%s", lab->dir),
 			fmt("%s/tests/lab/lab", e2e_root()), fmt("%d", lab->n), "ready",
@@ -108,12 +107,12 @@ const char *lab_busy(struct lab *lab)
 	long long n;
 	json_t *list;
 
-	if(part_answers(lab, "cpm")) {
+	if(lab_part_answers(lab, "cpm")) {
 		n = lab_stat(lab, "sessions");
 		if(n > 0)
 			return fmt("%lld sessions in the PF", n);
 	}
-	if(part_answers(lab, "relay")) {
+	if(lab_part_answers(lab, "relay")) {
 		list = lab_relayctl(lab, "stats", NULL);
 		n = json_integer_value(json_object_get(list, "sessions"));
 		json_decref(list);
