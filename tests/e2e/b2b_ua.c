@@ -244,6 +244,11 @@ const char *sdp_offer(const char *setup)
 	return sdp_text("127.0.0.1", 40000, "s1a2b3c4d5", "sendonly", setup);
 }
 
+const char *sdp_offer_path(const char *id)
+{
+	return sdp_text("127.0.0.1", 40000, id, "sendonly", "actpass");
+}
+
 /* Passive by default would make the relay connect to nobody. */
 const char *sdp_answer(const char *setup)
 {
@@ -286,7 +291,7 @@ static const char *headers_of(const struct invite_opt *o)
 	return all;
 }
 
-static size_t wire_length(const char *body)
+size_t sdp_length(const char *body)
 {
 	size_t n = 0;
 
@@ -317,7 +322,7 @@ struct call *call_invite(struct ua *ua, const struct invite_opt *o)
 					"%s%s%s%sContent-Length: %zu\n\n%s",
 			to, ua->ip, c->branch, ua->ip, ua->pf_ip, ua->ip, c->local,
 			c->remote, c->call_id, headers_of(o), *sdp ? "Content-Type: " : "",
-			*sdp ? type : "", *sdp ? "\n" : "", wire_length(sdp), sdp);
+			*sdp ? type : "", *sdp ? "\n" : "", sdp_length(sdp), sdp);
 	ua_send(ua, c->invite);
 	return c;
 }
@@ -370,7 +375,7 @@ void call_request(struct call *c, const char *method, const char *headers,
 					c->route, c->local, c->remote, c->call_id, ++c->cseq,
 					method, headers,
 					*body ? "Content-Type: application/sdp\n" : "",
-					wire_length(body), body));
+					sdp_length(body), body));
 }
 
 /* ---- recipient ------------------------------------------------------------
@@ -404,7 +409,7 @@ void call_reply(struct call *c, int code, const char *tag, const char *headers,
 					sip_hdr(c->in, "To"), tag ? tag : c->tag, c->call_id,
 					sip_hdr(c->in, "CSeq"), c->ua->ip, c->ua->ip, headers,
 					*body ? "Content-Type: application/sdp\n" : "",
-					wire_length(body), body));
+					sdp_length(body), body));
 }
 
 void call_accept(struct call *c)

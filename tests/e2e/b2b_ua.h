@@ -13,6 +13,7 @@
 #define E2E_B2B_UA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct ua;
 
@@ -120,5 +121,11 @@ void ua_answer(
 /* The usual SDP, with a setup attribute or none (NULL). */
 const char *sdp_offer(const char *setup);
 const char *sdp_answer(const char *setup);
+
+/* An offer with another session id in its path. */
+const char *sdp_offer_path(const char *id);
+
+/* Bytes of a body on the wire, where each \n is CRLF. */
+size_t sdp_length(const char *body);
 
 #endif
