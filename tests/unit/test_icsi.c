@@ -28,9 +28,9 @@ Test(icsi, the_eight_services_have_their_names)
 		cr_assert(
 				is(slice_skip(icsi_urn_encoded((enum icsi)i), sizeof(ENC) - 1),
 						names[i - 1]));
-		cr_assert_eq(icsi_from_urn(urn), i);
+		cr_assert_eq(icsi_from_urn(urn), (enum icsi)i);
 		cr_assert_eq(icsi_is_group((enum icsi)i), i % 2 == 0);
-		cr_assert_eq(icsi_base((enum icsi)i), (i - 1) / 2 * 2 + 1);
+		cr_assert_eq(icsi_base((enum icsi)i), (enum icsi)((i - 1) / 2 * 2 + 1));
 	}
 	cr_assert_eq(icsi_from_urn(SLICE(" URN:urn-7:3gpp-service.ims.icsi.oma.cpm."
 									 "msg\r\n")),
