@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The parts of the lab. Each part P has P_start (writes its configuration and
+# spawns it) and P_ready (asks it; 0 when it answers). Sourced by `lab`, which
+# sets the addresses and directories. The order is that of starting.
+PARTS=(core relay cpm isf)
+
+# A Kamailio of this lab: its own process group, pid file, run-time directory
+# and control socket; everything logged to standard error.
+kamailio_spawn() {
+	local part=$1 shm=$2
+	mkdir -p "$RUN/$part"
+	rm -f "$RUN/$part.ctl"
+	spawn "$part" kamailio -f "$CONF/$part.cfg" -P "$RUN/$part.kamailio.pid" \
+		-Y "$RUN/$part" -m "$shm" -M 16 -DD -E
+}
+
+# SIP OPTIONS over UDP; the first line of the answer must be a 200. One write(2)
+# is one datagram and one read(2) takes one, which is why this is dd.
+sip_ping() {
+	local ip=$1 answer
+	exec 8<> "/dev/udp/$ip/5060" || return 1
+	printf 'OPTIONS sip:%s:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bK%s\r\nMax-Forwards: 5\r\nFrom: <sip:probe@cpm.test>;tag=%s\r\nTo: <sip:%s>\r\nCall-ID: probe-%s-%s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n' \
+		"$ip" "$RANDOM$RANDOM$$" "$RANDOM" "$ip" "$$" "$RANDOM$RANDOM" |
+		dd bs=65535 iflag=fullblock status=none >&8 2>/dev/null
+	answer=$(timeout 0.5 dd bs=65535 count=1 status=none <&8 2>/dev/null | head -n 1)
+	exec 8>&-
+	[[ $answer = "SIP/2.0 200"* ]]
+}
+
+# The lines in front of each Kamailio configuration: which lab this is.
+preamble() { # CONTROL-SOCKET [NAME VALUE]...
+	echo "#!KAMAILIO"
+	echo "# written by tests/lab/lab; changes are lost"
+	set -- CORE_IP "$CORE_IP" PF_IP "$PF_IP" ISF_IP "$ISF_IP" PEER_IP "$PEER_IP" CTL_SOCK "$@"
+	while [ $# -ge 2 ]; do
+		printf '#!substdef "!%s!%s!g"\n' "$1" "$2"
+		shift 2
+	done
+}
+
+core_start() {
+	{
+		preamble "$RUN/core.ctl"
+		[[ " $LAB_TRIGGERS " != *" orig "* ]] || echo '#!define TRIGGER_ORIG'
+		[[ " $LAB_TRIGGERS " != *" term "* ]] || echo '#!define TRIGGER_TERM'
+		[ -z "$LAB_CORE_CFG_EXTRA" ] || printf '%s\n' "$LAB_CORE_CFG_EXTRA"
+		echo "include_file \"$HERE/core.cfg\""
+	} > "$CONF/core.cfg"
+	kamailio_spawn core 64
+}
+core_ready() { sip_ping "$CORE_IP"; }
+
+# The PF: the operator's own configuration with the lab's values.
+cpm_start() {
+	{
+		preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
+			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT"
+		echo '#!define CPM_VALUES'
+		echo "#!define CPM_RING_TIMEOUT $LAB_RING_MS"
+		echo "children=$LAB_CPM_CHILDREN"
+		echo 'tcp_children=2'
+		echo "include_file \"$ROOT/kamailio-cfg/kamailio.cfg\""
+		echo 'modparam("cpm", "msrp_idle", 10000)'
+		[ -z "$LAB_CPM_CFG_EXTRA" ] || printf '%s\n' "$LAB_CPM_CFG_EXTRA"
+	} > "$CONF/cpm.cfg"
+	kamailio_spawn cpm "$LAB_CPM_SHM"
+}
+cpm_ready() { sip_ping "$PF_IP"; }
+
+relay_start() {
+	[ -s "$CONF/relay.pem" ] || relay_certificate || return 1
+	{
+		echo "# written by tests/lab/lab; changes are lost"
+		cat <<-END
+		listen_address = $PF_IP
+		listen_port = 2855
+		tls_port = 2955
+		tls_certificate = $CONF/relay.pem
+		tls_key = $CONF/relay.key
+		workers = 2
+		max_message_bytes = 100MiB
+		inactivity_timeout = 10s
+		control_socket = $RUN/relay.sock
+		http_address = $PF_IP
+		http_port = 9090
+		END
+		[ -z "$LAB_RELAY_CONF_EXTRA" ] || printf '%s\n' "$LAB_RELAY_CONF_EXTRA"
+	} > "$CONF/relay.conf"
+	spawn relay "$CPM_BIN/msrp-relay" -f -c "$CONF/relay.conf"
+}
+relay_ready() {
+	curl -fsS -m 1 -o /dev/null "http://$PF_IP:9090/readyz"
+}
+relay_certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+		-subj "/CN=pf.cpm.test" -addext "subjectAltName=IP:$PF_IP" \
+		-keyout "$CONF/relay.key" -out "$CONF/relay.pem" 2> "$LOG/openssl.log" ||
+		{ cat "$LOG/openssl.log" >&2; return 1; }
+}
+
+# The gateway to legacy networks (ISF/IWF).
+isf_start() {
+	{
+		preamble "$RUN/isf.ctl"
+		[ -z "$LAB_ISF_CFG_EXTRA" ] || printf '%s\n' "$LAB_ISF_CFG_EXTRA"
+		echo "include_file \"$HERE/isf.cfg\""
+	} > "$CONF/isf.cfg"
+	kamailio_spawn isf 32
+}
+isf_ready() { sip_ping "$ISF_IP"; }
+
+pcap_start() {
+	spawn pcap tcpdump -i lo -s 0 -B 32768 -U -Z root -w "$LAB_DIR/lab.pcap" "net $NET.0/24"
+}
+pcap_ready() { grep -q 'listening on' "$LOG/pcap.log"; }
