@@ -1,0 +1,212 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The speed table of the project: each line measured by turns with what it is
+# compared to (A B A B ...), medians over the rounds, printed as a table with
+# ratios. Called by `make bench`.
+#   ROUNDS=3          how often each measurement is repeated
+#   ONLY="small tls"  groups: message calls small report bulk lmm latency memory
+#                     big slow tls; all when empty
+#   BENCH_LAB=38      addresses 127.20.38.x
+# Results: build/bench/results.tsv (every single run) and table.md.
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+N=${BENCH_LAB:-38} ROUNDS=${ROUNDS:-3} ONLY=${ONLY:-}
+CPM_BIN=${CPM_BIN:-$ROOT/build/gcc}
+DIR=$ROOT/build/bench
+OUT=$DIR/results.tsv
+mkdir -p "$DIR"
+. "$HERE/targets.sh"
+ulimit -n "$(ulimit -Hn)"
+
+started=()
+up() {
+	local t
+	for t; do
+		[[ " ${started[*]-} " = *" $t "* ]] && continue
+		"${t}_up" || { echo "bench: $t cannot be started" >&2; return 1; }
+		started+=("$t")
+	done
+}
+down() {
+	local t keep=() d
+	for t in "${started[@]-}"; do
+		[ -n "$t" ] || continue
+		d=0
+		[[ $# = 0 || " $* " = *" $t "* ]] && d=1
+		if [ $d = 1 ]; then "${t}_down"; else keep+=("$t"); fi
+	done
+	started=("${keep[@]-}")
+}
+trap 'down' EXIT
+trap 'exit 130' INT TERM
+
+wanted() { [ -z "$ONLY" ] || [[ " $ONLY " = *" $1 "* ]]; }
+say() { printf '%s\n' "$*" >&2; }
+
+# One run: group, case, round, target, then the tool and its options. A line for
+# each key=value pair it prints goes to the results.
+run() {
+	local group=$1 case=$2 round=$3 target=$4 line rc
+	shift 4
+	line=$("$@" 2> "$DIR/last.err")
+	rc=$?
+	if [ $rc != 0 ]; then
+		say "  $group/$case $target: FAILED: $(tail -n 1 "$DIR/last.err") ${line:0:160}"
+	fi
+	local pair
+	for pair in ${line:-ok=0}; do
+		printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$group" "$case" "$target" "$round" \
+			"${pair%%=*}" "${pair#*=}" >> "$OUT"
+	done
+	return 0
+}
+
+# msrp-load through a target: group case round target [tls] -- options
+msrp() {
+	local group=$1 case=$2 round=$3 target=$4 kind= port=$SINK_PORT pids
+	shift 4
+	if [ "$1" = tls ]; then
+		kind=tls port=$SINK_TLS_PORT
+		set -- "$@" --tls --cert "$DIR/tls.crt" --key "$DIR/tls.key"
+		shift
+	fi
+	pids=$("${target}_pids")
+	# shellcheck disable=SC2046
+	run "$group" "$case" "$round" "$target" "$CPM_BIN/msrp-load" --gen $GEN \
+		--sink $SINK:$port $("${target}_args" $kind) ${pids:+--pids $pids} "$@"
+}
+
+# Every case of a group by turns over all targets, ROUNDS times.
+# by_turns GROUP "targets" "case|options" ...
+by_turns() {
+	local group=$1 targets=$2 r c t
+	shift 2
+	wanted "$group" || return 0
+	# shellcheck disable=SC2086
+	up $targets || return 0
+	for ((r = 1; r <= ROUNDS; r++)); do
+		say "[$SECONDS s] $group, round $r of $ROUNDS"
+		for c; do
+			for t in $targets; do
+				# shellcheck disable=SC2086
+				msrp "$group" "${c%%|*}" $r "$t" ${c#*|}
+			done
+		done
+	done
+}
+
+sip() { # group case round target command options
+	local group=$1 case=$2 round=$3 target=$4
+	shift 4
+	# shellcheck disable=SC2046
+	run "$group" "$case" "$round" "$target" "$CPM_BIN/sip-load" "$@" \
+		$("${target}_args") --core $NET.10:5060 --pids "$("${target}_pids")"
+}
+
+group_sip() {
+	local r t
+	wanted message || wanted calls || return 0
+	up cpm || return 0
+	if wanted message && up stock; then
+		for t in stock cpm; do # the first requests touch fresh memory
+			sip warm-up message 0 $t message --count 20000
+		done
+		for ((r = 1; r <= ROUNDS; r++)); do
+			say "[$SECONDS s] message, round $r of $ROUNDS"
+			for t in stock cpm; do
+				sip message "closed loop, 50 at once" $r $t message --count 20000
+				sleep 1
+			done
+			for t in stock cpm; do
+				sip message "open loop, 3000/s" $r $t message --count 9000 --rate 3000
+				sleep 1
+			done
+		done
+		down stock
+	fi
+	if wanted calls; then
+		sip warm-up calls 0 cpm calls --count 2000
+		for ((r = 1; r <= ROUNDS; r++)); do
+			say "[$SECONDS s] calls, round $r of $ROUNDS"
+			sleep 1
+			sip calls "closed loop, 50 at once" $r cpm calls --count 4000
+		done
+	fi
+	down cpm
+}
+
+# Memory: each run needs processes that have done nothing yet.
+group_memory() {
+	local t r
+	wanted memory || return 0
+	down haproxy nginx relay
+	for ((r = 1; r <= ROUNDS; r++)); do
+		say "[$SECONDS s] memory, round $r of $ROUNDS"
+		for t in haproxy nginx relay; do
+			up $t || continue
+			msrp memory "1000 sessions, one message each" $r $t \
+				--sessions 1000 --count 1 --hold 300
+			down $t
+		done
+	done
+	for t in haproxy nginx relay; do
+		up $t || continue
+		msrp memory "4000 sessions, one message each" 1 $t \
+			--sessions 4000 --count 1 --hold 300 --timeout 20
+		down $t
+	done
+}
+
+group_big() {
+	local t
+	wanted big || return 0
+	down haproxy nginx relay
+	say "[$SECONDS s] big: one message of 1 GB"
+	for t in haproxy nginx relay; do
+		up $t || continue
+		msrp big "1 GB, 64 KiB chunks" 1 $t --count 1 --size 1000000000 --chunk 65536 --window 64
+		msrp big "1 GB, one chunk" 1 $t --count 1 --size 1000000000
+	done
+}
+
+printf 'group\tcase\ttarget\tround\tkey\tvalue\n' > "$OUT"
+certificate
+group_sip
+relays=${BENCH_TARGETS:-direct haproxy nginx relay}
+by_turns small "$relays" \
+	"1 session|--sessions 1 --count 60000" \
+	"100 sessions|--sessions 100 --count 1000" \
+	"1000 sessions|--sessions 1000 --count 60 --window 4"
+by_turns report "$relays" \
+	"100 sessions, success reports|--sessions 100 --count 600 --report"
+by_turns bulk "$relays" \
+	"100 MiB, 8 KiB chunks|--count 1 --size 104857600 --chunk 8192 --window 64" \
+	"100 MiB, 64 KiB chunks|--count 1 --size 104857600 --chunk 65536 --window 64" \
+	"100 MiB, one chunk|--count 1 --size 104857600"
+by_turns lmm "$relays" \
+	"100 x 1 MB, one chunk|--sessions 100 --count 1 --size 1000000" \
+	"1000 x 20 KB, one chunk|--sessions 1000 --count 1 --size 20000"
+by_turns latency "$relays" \
+	"500/s on 10 sessions|--sessions 10 --count 150 --rate 500" \
+	"5000/s on 10 sessions|--sessions 10 --count 1000 --rate 5000"
+by_turns tls "haproxy nginx relay" \
+	"small, 100 sessions|tls --sessions 100 --count 300" \
+	"100 MiB, 8 KiB chunks|tls --count 1 --size 104857600 --chunk 8192 --window 64" \
+	"100 MiB, 64 KiB chunks|tls --count 1 --size 104857600 --chunk 65536 --window 64"
+group_memory
+group_big
+if wanted slow; then
+	say "[$SECONDS s] slow: the recipient reads 20 MB/s"
+	up haproxy nginx relay
+	for t in haproxy nginx relay; do
+		msrp slow "100 MiB, reader at 20 MB/s" 1 $t --count 1 --size 104857600 \
+			--chunk 65536 --window 64 --slow 20
+	done
+fi
+down
+"$HERE/table.sh" "$OUT" > "$DIR/table.md"
+cat "$DIR/table.md"
+say "[$SECONDS s] all runs: ${OUT#"$ROOT"/}; this table: build/bench/table.md"
+! awk -F'\t' '$5 == "ok" && $6 == 0 { bad++ } END { exit !bad }' "$OUT"

@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# results.tsv of bench.sh as Markdown: medians over the rounds, and for each
+# goal of the design how it stands. Ratios are medians of each round's own.
+set -eu
+echo "$(date -u +%F), $(nproc) x $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)," \
+	"Linux $(uname -r), commit $(git -C "$(dirname "$0")" rev-parse --short HEAD 2>/dev/null || echo unknown)"
+awk -F'\t' '
+function median(list,    a, n, i, j, t) {
+	n = split(list, a, " ")
+	if(n == 0) return ""
+	for(i = 2; i <= n; i++)
+		for(j = i; j > 1 && a[j] + 0 < a[j - 1] + 0; j--) {
+			t = a[j]; a[j] = a[j - 1]; a[j - 1] = t
+		}
+	return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
+}
+function add(name, v) { values[name] = values[name] " " v }
+function med(g, c, t, k) { return median(values[g SUBSEP c SUBSEP t SUBSEP k]) }
+# median over the rounds of t1 / t2
+function ratio(g, c, t1, t2, k,    r, list, a, b) {
+	for(r = 1; r <= rounds; r++) {
+		a = one[g, c, t1, r, k]; b = one[g, c, t2, r, k]
+		if(a != "" && b + 0 > 0) list = list " " a / b
+	}
+	return median(list)
+}
+function show(v, f) { return v == "" ? "-" : sprintf(f, v) }
+function row(g, c, t, base,    i, s, k) {
+	s = "| " c " | " t " |"
+	for(i = 1; i <= ncol[g]; i++) {
+		k = col[g, i]
+		s = s " " show(bad[g, c, t] ? "" : med(g, c, t, k), fmt[g, i]) " |"
+	}
+	if(base != "" && t != base && t != "direct")
+		s = s " " show(bad[g, c, t] || bad[g, c, base] ? "" : ratio(g, c, t, base, key[g]), "%.2fx") " |"
+	else if(base != "")
+		s = s " |"
+	print s (bad[g, c, t] ? " failed" : "")
+}
+function columns(g, spec,    n, a, b, i) {
+	n = split(spec, a, ";")
+	ncol[g] = n
+	for(i = 1; i <= n; i++) {
+		split(a[i], b, ",")
+		title[g, i] = b[1]; col[g, i] = b[2]; fmt[g, i] = b[3]
+	}
+}
+function goal(what, is, limit, less) {
+	if(is == "") { printf "| %s | %s%s | not measured | |\n", what, less ? "<= " : ">= ", limit; return }
+	printf "| %s | %s%s | %.3g | %s |\n", what, less ? "<= " : ">= ", limit, is,
+			(less ? is <= limit : is >= limit) ? "reached" : "**missed**"
+}
+$1 != "group" {
+	if($5 == "ok" && $6 == 0) bad[$1, $2, $3] = 1
+	add($1 SUBSEP $2 SUBSEP $3 SUBSEP $5, $6)
+	one[$1, $2, $3, $4, $5] = $6
+	if($4 + 0 > rounds) rounds = $4 + 0
+	if(!(($1, $2) in seen)) { seen[$1, $2] = 1; cases[$1] = cases[$1] "\t" $2 }
+	if(!(($1, $3) in seent)) { seent[$1, $3] = 1; targets[$1] = targets[$1] "\t" $3 }
+}
+END {
+	ng = split("message calls small report bulk lmm latency tls memory big slow", groups, " ")
+	name["message"] = "MESSAGE through every check, and stock t_relay of the same message"
+	name["calls"] = "Large-message calls: INVITE, 200, ACK, BYE, 200 on both legs, session in the relay"
+	name["small"] = "Small MSRP messages, 1 KiB in CPIM, closed loop"
+	name["report"] = "The same with success reports"
+	name["bulk"] = "One message of 100 MiB"
+	name["lmm"] = "Large Message Mode: one message in one chunk on each session"
+	name["latency"] = "Latency, open loop, from the intended time to the last byte checked"
+	name["tls"] = "TLS on both sides"
+	name["memory"] = "Memory, both connections of each session open, fresh process"
+	name["big"] = "One message of 1 GB"
+	name["slow"] = "Slow recipient"
+	columns("message", "msg/s,rate,%.0f;CPU us,cpu_us,%.1f;p50 ms,p50_ms,%.2f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
+	columns("calls", "calls/s,rate,%.0f;CPU us,cpu_us,%.0f;failed,failed,%d;p50 ms,p50_ms,%.1f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
+	columns("small", "msg/s,rate,%.0f;CPU s/10k,cpu10k,%.4f")
+	columns("report", "msg/s,rate,%.0f;CPU s/10k,cpu10k,%.4f")
+	columns("bulk", "MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
+	columns("lmm", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;CPU s/10k,cpu10k,%.3f;RSS + kB,rss_grow_kb,%.0f")
+	columns("latency", "p50 us,p50_us,%.0f;p90 us,p90_us,%.0f;p99 us,p99_us,%.0f")
+	columns("tls", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/10k,cpu10k,%.4f;CPU s/GB,cpuGB,%.3f")
+	columns("memory", "idle PSS kB,pss_idle_kb,%.0f;PSS kB/session,pss_session_kb,%.2f;set-up ms,setup_ms,%.0f")
+	columns("big", "MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
+	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
+	base["message"] = "stock"; key["message"] = "cpu_us"
+	base["small"] = base["report"] = "haproxy"; key["small"] = key["report"] = "cpu10k"
+	base["bulk"] = base["lmm"] = base["big"] = base["slow"] = "haproxy"
+	key["bulk"] = key["lmm"] = key["big"] = key["slow"] = "cpuGB"
+	base["latency"] = "nginx"; key["latency"] = "p50_us"
+	base["tls"] = "nginx"; key["tls"] = "cpuGB"
+	base["memory"] = "haproxy"; key["memory"] = "pss_session_kb"
+	for(i = 1; i <= ng; i++) {
+		g = groups[i]
+		if(!(g in cases)) continue
+		printf "\n### %s\n\n| | |", name[g]
+		for(k = 1; k <= ncol[g]; k++) printf " %s |", title[g, k]
+		if(base[g] != "") {
+			k = key[g] == "p50_us" ? "p50" : key[g] == "pss_session_kb" ? "memory" : "CPU"
+			printf " %s : %s |", k, base[g]
+		}
+		printf "\n|---|---|"
+		for(k = 1; k <= ncol[g] + (base[g] != ""); k++) printf "---|"
+		printf "\n"
+		nc = split(substr(cases[g], 2), cs, "\t")
+		nt = split(substr(targets[g], 2), ts, "\t")
+		for(c = 1; c <= nc; c++)
+			for(t = 1; t <= nt; t++)
+				if((g SUBSEP cs[c] SUBSEP ts[t] SUBSEP "ok") in values)
+					row(g, cs[c], ts[t], base[g])
+	}
+	print "\n### Goals\n\n| goal | limit | measured | |\n|---|---|---|---|"
+	goal("MESSAGE: CPU against t_relay", ratio("message", "closed loop, 50 at once", "cpm", "stock", "cpu_us"), 1.25, 1)
+	goal("large-message calls per second", med("calls", "closed loop, 50 at once", "cpm", "rate"), 1000, 0)
+	goal("large-message calls failed", med("calls", "closed loop, 50 at once", "cpm", "failed"), 0, 1)
+	goal("small messages, 100 sessions: CPU s/10k", med("small", "100 sessions", "relay", "cpu10k"), 0.07, 1)
+	goal("small messages, 1000 sessions: CPU s/10k", med("small", "1000 sessions", "relay", "cpu10k"), 0.09, 1)
+	goal("small messages with reports: CPU s/10k", med("report", "100 sessions, success reports", "relay", "cpu10k"), 0.11, 1)
+	goal("100 MiB, 8 KiB chunks: CPU s/GB", med("bulk", "100 MiB, 8 KiB chunks", "relay", "cpuGB"), 1.2, 1)
+	goal("100 MiB, 64 KiB chunks: CPU s/GB", med("bulk", "100 MiB, 64 KiB chunks", "relay", "cpuGB"), 0.8, 1)
+	goal("100 MiB, one chunk: CPU s/GB", med("bulk", "100 MiB, one chunk", "relay", "cpuGB"), 0.8, 1)
+	goal("100 x 1 MB in one chunk: MB/s", med("lmm", "100 x 1 MB, one chunk", "relay", "MBs"), 700, 0)
+	goal("1000 x 20 KB in one chunk: CPU s/10k", med("lmm", "1000 x 20 KB, one chunk", "relay", "cpu10k"), 0.6, 1)
+	goal("latency p50 at 500/s against nginx", ratio("latency", "500/s on 10 sessions", "relay", "nginx", "p50_us"), 1.3, 1)
+	goal("latency p99 at 500/s against nginx", ratio("latency", "500/s on 10 sessions", "relay", "nginx", "p99_us"), 1.5, 1)
+	goal("memory of a session: PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_session_kb"), 8, 1)
+	goal("idle PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_idle_kb"), 6000, 1)
+	goal("RSS growth for 1 GB, 64 KiB chunks: kB", med("big", "1 GB, 64 KiB chunks", "relay", "rss_grow_kb"), 2048, 1)
+	goal("RSS growth for 1 GB, one chunk: kB", med("big", "1 GB, one chunk", "relay", "rss_grow_kb"), 2048, 1)
+	goal("RSS growth, slow recipient: kB", med("slow", "100 MiB, reader at 20 MB/s", "relay", "rss_grow_kb"), 2048, 1)
+	goal("TLS small messages: CPU against nginx", ratio("tls", "small, 100 sessions", "relay", "nginx", "cpu10k"), 1.5, 1)
+	goal("TLS 8 KiB chunks: CPU against nginx", ratio("tls", "100 MiB, 8 KiB chunks", "relay", "nginx", "cpuGB"), 1.5, 1)
+	goal("TLS 64 KiB chunks: CPU against nginx", ratio("tls", "100 MiB, 64 KiB chunks", "relay", "nginx", "cpuGB"), 1.5, 1)
+}' "$1"
