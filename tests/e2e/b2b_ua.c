@@ -274,6 +274,12 @@ static const char *const usual_headers[][2] = {
 		{"Session-Expires", "1800"}, {"Max-Forwards", "69"},
 		{"Allow", "INVITE, ACK, CANCEL, BYE, UPDATE"}};
 
+/* Is there a line of that name among these? */
+static bool has_line(const char *lines, const char *name)
+{
+	return lines && strcasestr(fmt("\n%s", lines), fmt("\n%s:", name)) != NULL;
+}
+
 static const char *headers_of(const struct invite_opt *o)
 {
 	const char *all = o && o->headers ? o->headers : "";
@@ -283,8 +289,7 @@ static const char *headers_of(const struct invite_opt *o)
 
 		if(o && o->without && strcasecmp(o->without, name) == 0)
 			continue;
-		if(o && o->headers
-				&& strstr(fmt("\n%s", o->headers), fmt("\n%s:", name)))
+		if(o && has_line(o->headers, name))
 			continue;
 		all = fmt("%s: %s\n%s", name, usual_headers[i][1], all);
 	}
@@ -376,6 +381,44 @@ void call_request(struct call *c, const char *method, const char *headers,
 					method, headers,
 					*body ? "Content-Type: application/sdp\n" : "",
 					sdp_length(body), body));
+}
+
+/* ---- pager ----------------------------------------------------------------
+ */
+
+const char *pager_cpim(void)
+{
+	return "From: <sip:alice@cpm.test>\nTo: <sip:bob@cpm.test>\n"
+		   "NS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: abc\n\n"
+		   "Content-Type: text/plain\n\nhello";
+}
+
+const char *pager_text(struct ua *ua, const char *headers, const char *body)
+{
+	static const char *const usual[][2] = {
+			{"Accept-Contact",
+					"*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service."
+					"ims.icsi.oma.cpm.msg\""},
+			{"P-Preferred-Service",
+					"urn:urn-7:3gpp-service.ims.icsi.oma.cpm.msg"},
+			{"P-Asserted-Identity", "<sip:alice@cpm.test>"},
+			{"Conversation-ID", "conv-1"}, {"Content-Type", "message/cpim"}};
+	const char *lines = headers ? headers : "";
+
+	if(body == NULL)
+		body = pager_cpim();
+	for(size_t i = 0; i < sizeof(usual) / sizeof(*usual); i++)
+		if(!has_line(headers, usual[i][0]))
+			lines = fmt("%s: %s\n%s", usual[i][0], usual[i][1], lines);
+	serial++;
+	return fmt("MESSAGE sip:bob@cpm.test SIP/2.0\n"
+			   "Via: SIP/2.0/UDP %s:5060;branch=z9hG4bKm%d.%u\n"
+			   "Route: <sip:orig@%s:5060;lr>, <sip:mark@%s:5060;lr>\n"
+			   "Max-Forwards: 69\nFrom: <sip:alice@cpm.test>;tag=m%u\n"
+			   "To: <sip:bob@cpm.test>\nCall-ID: m%d-%u-%lu@test\n"
+			   "CSeq: 1 MESSAGE\n%sContent-Length: %zu\n\n%s",
+			ua->ip, (int)getpid(), serial, ua->pf_ip, ua->ip, serial,
+			(int)getpid(), serial, age_ms(ua), lines, sdp_length(body), body);
 }
 
 /* ---- recipient ------------------------------------------------------------

@@ -101,6 +101,15 @@ void call_cancel(struct call *c);
 void call_request(struct call *c, const char *method, const char *headers,
 		const char *body);
 
+/**
+ * A pager MESSAGE as text for ua_send(); each with a new Call-ID.
+ *
+ * @param headers lines in front, of which the usual ones then are left out
+ * @param body    instead of a small CPIM
+ */
+const char *pager_text(struct ua *ua, const char *headers, const char *body);
+const char *pager_cpim(void);
+
 /* ---- recipient ------------------------------------------------------------
  */
 

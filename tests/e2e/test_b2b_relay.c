@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The B2BUA and its relay: relay away, relay restarted under a waiting
+ * Kamailio, Kamailio restarted under a running relay, many sessions at once,
+ * shared memory back where it was.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "b2b_flow.h"
+
+E2E_SUITE(b2b_relay);
+
+#define PARALLEL 200
+
+static struct lab *lab;
+static struct ua *ua;
+
+static struct sip *expect_503(struct call *a, int timeout_ms)
+{
+	struct sip *no = ua_wait(ua, "503/INVITE", a->call_id, timeout_ms);
+
+	cr_assert(*sip_hdr(no, "Retry-After") != '\0');
+	cr_assert(strstr(sip_hdr(no, "Warning"), "relay") != NULL, "Warning: %s",
+			sip_hdr(no, "Warning"));
+	return no;
+}
+
+E2E_TEST(b2b_relay, without_a_relay_there_is_503_and_no_silence,
+		"OL-06: 503 with Retry-After and Warning; service when it is back")
+{
+	struct call *a, *b;
+
+	lab = flow_lab(&ua, NULL);
+	lab_part(lab, "stop", "relay");
+	sleep_ms(300);
+	a = call_invite(ua, NULL);
+	expect_503(a, 8000);
+	cr_assert_eq(ua_count(ua, "INVITE", NULL), 0);
+	lab_part(lab, "start", "relay");
+	for(int i = 0; i < 50 && lab_rpc_number(lab, "cpm.stats", "link_up") != 1;
+			i++)
+		sleep_ms(100);
+	a = flow_establish(ua, &b);
+	flow_hang_up(a, b);
+	lab_idle(lab, 8000);
+}
+
+E2E_TEST(b2b_relay, pager_messages_flow_without_a_relay,
+		"OP-22: a MESSAGE needs nothing of it")
+{
+	struct sip *m;
+
+	lab = flow_lab(&ua, NULL);
+	lab_part(lab, "stop", "relay");
+	ua_send(ua, pager_text(ua, NULL, NULL));
+	m = ua_wait(ua, "MESSAGE", NULL, 3000);
+	ua_answer(ua, m, 200, "");
+	ua_wait(ua, "200/MESSAGE", NULL, 3000);
+}
+
+E2E_TEST(b2b_relay, restarted_relay_ends_its_sessions,
+		"OL-06: BYE to both with a Reason; a ringing call gets 503, CANCEL")
+{
+	struct call *a, *b, *c, *d;
+
+	lab = flow_lab(&ua, NULL);
+	a = flow_establish(ua, &b);
+	c = call_invite(ua, NULL);
+	d = call_incoming(ua, 3000);
+	call_reply(d, 180, NULL, "", "");
+	ua_wait(ua, "180/INVITE", c->call_id, 3000);
+	lab_part(lab, "kill", "relay");
+	lab_part(lab, "start", "relay");
+	cr_assert(strstr(flow_bye_comes(a, 10000), "cause=503") != NULL);
+	cr_assert(strstr(flow_bye_comes(b, 3000), "cause=503") != NULL);
+	expect_503(c, 5000);
+	ua_answer(ua, ua_wait(ua, "CANCEL", d->call_id, 3000), 200, "");
+	call_reply(d, 487, NULL, "", "");
+	lab_idle(lab, 8000);
+}
+
+E2E_TEST(b2b_relay, restarted_kamailio_leaves_no_session_at_the_relay,
+		"OL-06: 481 for the old dialogs, the relay's sessions are closed")
+{
+	struct call *a, *b;
+
+	lab = flow_lab(&ua, NULL);
+	a = flow_establish(ua, &b);
+	lab_part(lab, "kill", "cpm");
+	lab_part(lab, "start", "cpm");
+	call_request(a, "BYE", "", "");
+	ua_wait(ua, "481/BYE", a->call_id, 3000);
+	a = flow_establish(ua, &b);
+	flow_hang_up(a, b);
+	lab_idle(lab, 8000);
+}
+
+E2E_TEST(b2b_relay, two_hundred_sessions_at_once,
+		"OL-06: 200 parallel sessions, shared memory back at its baseline")
+{
+	struct call *a[PARALLEL], *b[PARALLEL];
+	long long before, after = 0;
+
+	lab = flow_lab(&ua, NULL);
+	before = lab_shm_used(lab);
+	for(int i = 0; i < PARALLEL; i++) {
+		a[i] = call_invite(ua, NULL);
+		b[i] = call_incoming(ua, 3000);
+		call_reply(b[i], 180, NULL, "", "");
+	}
+	cr_assert_eq(lab_rpc_number(lab, "cpm.stats", "sessions"), PARALLEL);
+	for(int i = 0; i < PARALLEL; i++)
+		call_accept(b[i]);
+	for(int i = 0; i < PARALLEL; i++) {
+		call_answered(a[i], 5000);
+		call_ack(a[i]);
+	}
+	cr_assert_eq(lab_rpc_number(lab, "cpm.stats", "sessions"), PARALLEL);
+	for(int i = 0; i < PARALLEL; i++) {
+		struct call *who = i % 2 ? a[i] : b[i];
+
+		call_request(who, "BYE", "", "");
+		flow_bye_comes(i % 2 ? b[i] : a[i], 5000);
+	}
+	lab_idle(lab, 10000);
+	/* tm keeps transactions for wt_timer (5 s) */
+	for(int i = 0; i < 100; i++) {
+		after = lab_shm_used(lab);
+		if(after <= before)
+			break;
+		sleep_ms(100);
+	}
+	cr_assert_leq(after, before, "%lld bytes more than before", after - before);
+}
