@@ -12,13 +12,17 @@
 #define DASHES "\r\n-------"
 #define DASHES_N 9
 
-/* Bytes of an end-line at p; 0 it may become one; -1 it is none. */
-static int end_at(const char *p, size_t n, struct slice tid, char *flag)
+/* Bytes of an end-line at p; 0 it may become one; -1 it is none. Without
+ * `crlf` the line's own CRLF stands before p. */
+static int end_at(
+		const char *p, size_t n, struct slice tid, bool crlf, char *flag)
 {
-	size_t k = n < DASHES_N ? n : DASHES_N;
+	const char *dashes = &DASHES[crlf ? 0 : 2];
+	size_t dashes_n = crlf ? DASHES_N : DASHES_N - 2;
+	size_t k = n < dashes_n ? n : dashes_n;
 	char f;
 
-	if(memcmp(p, DASHES, k) != 0)
+	if(memcmp(p, dashes, k) != 0)
 		return -1;
 	p += k;
 	n -= k;
@@ -41,7 +45,7 @@ static int end_at(const char *p, size_t n, struct slice tid, char *flag)
 	if(n < 3)
 		return 0;
 	*flag = f;
-	return DASHES_N + (int)tid.n + 3;
+	return (int)(dashes_n + tid.n + 3);
 }
 
 int msrp_content_at(
@@ -51,7 +55,7 @@ int msrp_content_at(
 
 	if(len >= n)
 		return 0;
-	rc = end_at(p + len, n - (size_t)len, tid, flag);
+	rc = end_at(p + len, n - (size_t)len, tid, true, flag);
 	return rc < 0 ? -EBADMSG : rc;
 }
 
@@ -62,17 +66,16 @@ int msrp_content_scan(const char *p, size_t n, struct slice tid, bool first,
 	const char *at = p, *end = p + n, *limit;
 	int rc;
 
-	/* Empty content: the blank line's CRLF may be the end-line's own. The
-	 * caller's head ends with it, so it stands before p. */
+	/* Empty content: the head's blank line may be the end-line's CRLF. */
 	if(first) {
-		rc = end_at(p - 2, n + 2, tid, flag);
+		rc = end_at(p, n, tid, false, flag);
 		if(rc >= 0) {
 			*content = 0;
-			return rc > 0 ? rc - 2 : 0;
+			return rc;
 		}
 	}
 	while(at < end && (at = memchr(at, '\r', (size_t)(end - at))) != NULL) {
-		rc = end_at(at, (size_t)(end - at), tid, flag);
+		rc = end_at(at, (size_t)(end - at), tid, true, flag);
 		if(rc > 0) {
 			*content = (size_t)(at - p);
 			return rc;

@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define RELAY_ID_MAX 64	   /* bytes of a session id or owner, without NUL */
-#define RELAY_LEG_MAX 32   /* bytes of a leg name, without NUL */
-#define RELAY_LEGS_MAX 64  /* legs of one session in one create */
+#define RELAY_ID_MAX 64     /* bytes of a session id or owner, without NUL */
+#define RELAY_LEG_MAX 32    /* bytes of a leg name, without NUL */
+#define RELAY_LEGS_MAX 64   /* legs of one session in one create */
 #define RELAY_PATH_MAX 1024 /* bytes of an a=path */
 
 struct relay;
@@ -24,26 +24,28 @@ struct stats;
 /* What the relay needs to run; filled by conf/, borrowed for the process. */
 struct relay_conf
 {
-	int workers;				/* threads, 1 to 64 */
-	const char *listen_host;	/* numeric address to listen on */
+	int workers;                /* threads, 1 to 64 */
+	const char *listen_host;    /* numeric address to listen on */
 	const char *advertise_host; /* host in our paths; NULL = listen_host */
-	int listen_port;			/* of the first worker; one more for each */
-	int tls_port;				/* likewise; 0 = no TLS */
+	int listen_port;            /* of the first worker; one more for each */
+	int tls_port;               /* likewise; 0 = no TLS */
 	const char *tls_cert, *tls_key, *tls_ca; /* PEM files */
-	bool tls_verify;			/* check the peer's chain against tls_ca */
-	uint64_t max_message_bytes;	/* more gets 413 */
-	uint64_t chunk_bytes;		/* largest chunk we send; 0 = as received */
-	uint64_t leg_buffer_bytes;	/* bytes queued to a leg before its source stops */
+	bool tls_verify;            /* check the peer's chain against tls_ca */
+	uint64_t max_message_bytes; /* more gets 413 */
+	uint64_t chunk_bytes;       /* largest chunk we send; 0 = as received */
+	uint64_t leg_buffer_bytes;  /* bytes queued to a leg before its source stops
+								 */
 	int max_sessions;
 	int max_connections;
 	int inactivity_ms;
 	int transaction_ms; /* no response to a SEND: 408 (RFC 4975, 30 s) */
-	int connect_ms;		/* TCP and TLS set-up */
-	int bind_ms;		/* connection without a first valid request */
+	int connect_ms;     /* TCP and TLS set-up */
+	int bind_ms;        /* connection without a first valid request */
 	int drain_ms;
 };
 
-enum relay_rc {
+enum relay_rc
+{
 	RELAY_OK = 0,
 	RELAY_CONFLICT = -32001,
 	RELAY_UNKNOWN = -32002,
@@ -54,32 +56,41 @@ enum relay_rc {
 	RELAY_INTERNAL = -32603
 };
 
-enum relay_direction { RELAY_RECV, RELAY_SEND };
-enum relay_transport { RELAY_TCP, RELAY_TLS };
+enum relay_direction
+{
+	RELAY_RECV,
+	RELAY_SEND
+};
+enum relay_transport
+{
+	RELAY_TCP,
+	RELAY_TLS
+};
 
-enum relay_leg_state {
-	RELAY_LEG_NEW,		  /* the peer is not known yet */
-	RELAY_LEG_WAITING,	  /* passive, the peer is known */
+enum relay_leg_state
+{
+	RELAY_LEG_NEW,        /* the peer is not known yet */
+	RELAY_LEG_WAITING,    /* passive, the peer is known */
 	RELAY_LEG_CONNECTING, /* active, not yet bound */
-	RELAY_LEG_BOUND,	  /* connection up, first SEND answered or seen */
-	RELAY_LEG_DONE,		  /* a complete message passed and was acknowledged */
-	RELAY_LEG_FAILED,	  /* refused, lost, silent, or an MSRP error */
-	RELAY_LEG_CLOSED	  /* closed by command */
+	RELAY_LEG_BOUND,      /* connection up, first SEND answered or seen */
+	RELAY_LEG_DONE,       /* a complete message passed and was acknowledged */
+	RELAY_LEG_FAILED,     /* refused, lost, silent, or an MSRP error */
+	RELAY_LEG_CLOSED      /* closed by command */
 };
 
 /* The peer of a leg, from its SDP. Strings are borrowed for the call. */
 struct relay_peer
 {
-	const char *path;  /* a=path, complete */
-	const char *host;  /* where to connect; NULL = from the path */
-	int port;		   /* 0 = from the path */
-	bool connect;	   /* we open the connection */
-	bool match_full;   /* compare the whole From-Path, not the session id */
-	const char *accept_types;		  /* blank separated, NULL = any */
+	const char *path; /* a=path, complete */
+	const char *host; /* where to connect; NULL = from the path */
+	int port;         /* 0 = from the path */
+	bool connect;     /* we open the connection */
+	bool match_full;  /* compare the whole From-Path, not the session id */
+	const char *accept_types;         /* blank separated, NULL = any */
 	const char *accept_wrapped_types; /* likewise */
-	const char *fingerprint;		  /* "SHA-256 AB:..", NULL = unchecked */
-	uint64_t max_bytes;				  /* 0 = none */
-	uint64_t chunk_bytes;			  /* 0 = configuration */
+	const char *fingerprint;          /* "SHA-256 AB:..", NULL = unchecked */
+	uint64_t max_bytes;               /* 0 = none */
+	uint64_t chunk_bytes;             /* 0 = configuration */
 };
 
 struct relay_leg_params
@@ -94,7 +105,7 @@ struct relay_session_params
 {
 	const char *session, *owner;
 	uint64_t max_bytes; /* 0 = configuration */
-	int idle_ms;		/* 0 = configuration */
+	int idle_ms;        /* 0 = configuration */
 	int n_legs;
 	const struct relay_leg_params *legs;
 };
@@ -110,12 +121,12 @@ struct relay_leg_info
 	const char *host; /* ours, for c= and m= */
 	int port;
 	const char *fingerprint; /* ours, NULL without TLS */
-	const char *peer_path;	 /* NULL when not known */
-	uint64_t bytes;			 /* content bytes passed */
-	uint64_t messages;		 /* complete messages passed */
-	uint64_t queued;		 /* bytes waiting for this peer */
-	int status;				 /* last MSRP status that mattered, 0 = none */
-	const char *error;		 /* NULL unless failed */
+	const char *peer_path;   /* NULL when not known */
+	uint64_t bytes;          /* content bytes passed */
+	uint64_t messages;       /* complete messages passed */
+	uint64_t queued;         /* bytes waiting for this peer */
+	int status;              /* last MSRP status that mattered, 0 = none */
+	const char *error;       /* NULL unless failed */
 };
 
 struct relay_session_info
@@ -138,7 +149,8 @@ struct relay_session_info
 typedef void relay_done_cb(
 		void *arg, int rc, const struct relay_session_info *info);
 
-enum relay_event_type {
+enum relay_event_type
+{
 	RELAY_EV_LEG_BOUND,
 	RELAY_EV_MESSAGE_RECEIVED,
 	RELAY_EV_LEG_DELIVERED,
@@ -150,7 +162,7 @@ struct relay_event
 {
 	enum relay_event_type type;
 	const char *owner, *session;
-	const char *leg;		/* NULL for SESSION_IDLE */
+	const char *leg;        /* NULL for SESSION_IDLE */
 	const char *message_id; /* NULL when not of a message */
 	uint64_t bytes;
 	int status;
@@ -169,8 +181,8 @@ int relay_start(uv_loop_t *loop, const struct relay_conf *conf,
 		relay_event_cb *on_event, void *arg, struct relay **out);
 
 /* The commands of docs/control-protocol.md. Parameters are copied. */
-void relay_session_create(struct relay *r,
-		const struct relay_session_params *p, relay_done_cb *cb, void *arg);
+void relay_session_create(struct relay *r, const struct relay_session_params *p,
+		relay_done_cb *cb, void *arg);
 void relay_leg_add(struct relay *r, const char *session,
 		const struct relay_leg_params *p, relay_done_cb *cb, void *arg);
 void relay_leg_start(struct relay *r, const char *session, const char *leg,

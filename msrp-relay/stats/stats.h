@@ -16,6 +16,8 @@
 	STAT(sessions_total, counter, "sessions created")                          \
 	STAT(sessions_idle_total, counter, "sessions ended by inactivity")         \
 	STAT(legs, gauge, "legs that exist")                                       \
+	STAT(legs_bound_total, counter, "legs whose connection was bound")         \
+	STAT(legs_failed_total, counter, "legs that failed")                       \
 	STAT(connections, gauge, "TCP and TLS connections")                        \
 	STAT(connections_accepted_total, counter, "connections accepted")          \
 	STAT(connections_opened_total, counter, "connections opened")              \

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Sessions in their worker: the commands of docs/control-protocol.md, the
+ * inactivity time, and the end, which waits for what is still queued unless
+ * told otherwise. Commands arrive as jobs; the same command again finds the
+ * same state and gives the same answer.
+ */
+#include "session/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log/log.h"
+#include "session/job.h"
+
+static void on_session_time(struct wheel_timer *t);
+
+void session_activity(struct session *s)
+{
+	s->active_at = worker_now(s->w);
+}
+
+void session_event(struct session *s, enum relay_event_type type,
+		struct leg *leg, const char *message_id, uint64_t bytes, int status,
+		const char *error)
+{
+	struct job *j = job_new(JOB_EVENT);
+
+	j->event.type = type;
+	j->event.session = job_str(j, s->name);
+	j->event.owner = job_str(j, s->owner);
+	j->event.leg = leg ? job_str(j, leg->name) : NULL;
+	j->event.message_id = job_str(j, message_id);
+	j->event.bytes = bytes;
+	j->event.status = status;
+	j->event.error = job_str(j, error);
+	relay_post(s->w->relay, j);
+}
+
+static struct session *find(struct worker *w, const char *name)
+{
+	struct session *s;
+
+	HASH_FIND_STR(w->sessions, name, s);
+	return s;
+}
+
+static struct leg *find_leg(const struct session *s, const char *name)
+{
+	struct leg *l = s->legs;
+
+	while(l && strcmp(l->name, name) != 0)
+		l = l->next;
+	return l;
+}
+
+/* Inactivity counts once every leg has been started; a call may ring. */
+static uint64_t time_left(const struct session *s)
+{
+	uint64_t now = worker_now(s->w), end;
+	bool waits = false;
+
+	for(const struct leg *l = s->legs; l; l = l->next)
+		waits = waits || l->state == RELAY_LEG_NEW;
+	end = waits ? s->created_at + SESSION_SETUP_MS
+				: s->active_at + (uint64_t)s->idle_ms;
+	if(s->closing)
+		end = s->close_by;
+	return end > now ? end - now : 0;
+}
+
+static void session_watch(struct session *s)
+{
+	wheel_arm(&s->w->net.wheel, &s->timer, time_left(s), on_session_time);
+}
+
+static struct job *take_closers(struct session *s)
+{
+	struct job *j = s->closers;
+
+	s->closers = NULL;
+	return j;
+}
+
+/* The only way out of a session. */
+void session_end(struct session *s)
+{
+	struct worker *w = s->w;
+	struct job *j, *next;
+	struct leg *l;
+
+	for(j = s->closers; j; j = j->next) {
+		j->infos = job_alloc(j, sizeof(*j->infos));
+		j->n_infos = 1;
+		job_describe(j, j->infos, s, NULL);
+		j->infos->state = "closing";
+	}
+	wheel_disarm(&w->net.wheel, &s->timer);
+	HASH_DEL(w->sessions, s);
+	w->stats.sessions--;
+	/* Messages first: they know their legs. */
+	for(l = s->legs; l; l = l->next)
+		while(l->messages_list)
+			message_free(l->messages_list);
+	s->in = NULL;
+	while((l = s->legs) != NULL) {
+		s->legs = l->next;
+		leg_free(l);
+	}
+	log_debug("session %s: ended", s->name);
+	for(j = take_closers(s); j; j = next) {
+		next = j->next;
+		relay_post(w->relay, j);
+	}
+	j = job_new(JOB_ENDED);
+	j->session = job_str(j, s->name);
+	relay_post(w->relay, j);
+	free(s);
+}
+
+static bool session_quiet(const struct session *s)
+{
+	for(const struct leg *l = s->legs; l; l = l->next)
+		if(l->queue && l->state != RELAY_LEG_CLOSED)
+			return false;
+	return true;
+}
+
+/* May be called from within a leg's work: the end comes by the timer. */
+void session_check_end(struct session *s)
+{
+	if(!s->closing || !session_quiet(s))
+		return;
+	s->close_by = 0;
+	wheel_arm(&s->w->net.wheel, &s->timer, 0, on_session_time);
+}
+
+static void on_session_time(struct wheel_timer *t)
+{
+	struct session *s =
+			(struct session *)((char *)t - offsetof(struct session, timer));
+
+	if(time_left(s) > 0) {
+		session_watch(s);
+		return;
+	}
+	if(!s->closing) {
+		s->w->stats.sessions_idle_total++;
+		log_info("session %s: no byte for %d ms, closed", s->name, s->idle_ms);
+		session_event(s, RELAY_EV_SESSION_IDLE, NULL, NULL, 0, 0, NULL);
+	}
+	session_end(s);
+}
+
+static bool same_create(const struct session *s, const struct job *j)
+{
+	const struct relay_session_params *p = &j->create;
+	const struct leg *l = s->legs;
+
+	if(strcmp(s->owner, p->owner) != 0)
+		return false;
+	/* Legs may have been added since. */
+	for(int i = 0; i < p->n_legs; i++, l = l->next) {
+		const struct relay_leg_params *q = &p->legs[i];
+		if(l == NULL || strcmp(l->name, q->leg) != 0
+				|| l->direction != q->direction || l->transport != q->transport)
+			return false;
+	}
+	return true;
+}
+
+static int check_leg(const struct worker *w, const struct relay_leg_params *p)
+{
+	if(p->transport == RELAY_TLS && w->net.tls == NULL)
+		return RELAY_INTERNAL;
+	if(p->peer && !leg_peer_ok(p->peer))
+		return RELAY_INTERNAL;
+	return RELAY_OK;
+}
+
+static int do_create(struct worker *w, struct job *j, struct session **out)
+{
+	const struct relay_session_params *p = &j->create;
+	struct session *s = find(w, p->session);
+	struct leg *l;
+
+	if(s) {
+		*out = s;
+		return same_create(s, j) ? RELAY_OK : RELAY_CONFLICT;
+	}
+	for(int i = 0; i < p->n_legs; i++)
+		if(check_leg(w, &p->legs[i]) != RELAY_OK)
+			return RELAY_INTERNAL;
+	s = xcalloc(sizeof(*s));
+	s->w = w;
+	snprintf(s->name, sizeof(s->name), "%s", p->session);
+	snprintf(s->owner, sizeof(s->owner), "%s", p->owner ? p->owner : "");
+	s->max_bytes = p->max_bytes ? p->max_bytes : w->conf->max_message_bytes;
+	s->idle_ms = p->idle_ms > 0 ? p->idle_ms : w->conf->inactivity_ms;
+	s->created_at = s->active_at = worker_now(w);
+	HASH_ADD_STR(w->sessions, name, s);
+	w->stats.sessions++;
+	w->stats.sessions_total++;
+	for(int i = 0; i < p->n_legs; i++)
+		leg_new(s, &p->legs[i]);
+	l = s->legs;
+	for(int i = 0; i < p->n_legs; i++, l = l->next)
+		if(p->legs[i].peer)
+			leg_start(l, p->legs[i].peer);
+	session_watch(s);
+	*out = s;
+	return RELAY_OK;
+}
+
+/* A leg that comes late must still see the message from its first byte. */
+static bool too_late(const struct session *s)
+{
+	const struct message *m = s->in ? s->in->messages_list : NULL;
+
+	for(; m; m = m->next)
+		if(m->received > 0)
+			return true;
+	return s->in && s->in->messages > 0;
+}
+
+static int do_leg_add(struct session *s, struct job *j, struct leg **out)
+{
+	const struct relay_leg_params *p = &j->add;
+	struct leg *l = find_leg(s, p->leg);
+	int rc = check_leg(s->w, p);
+
+	if(l) {
+		*out = l;
+		return l->direction == p->direction && l->transport == p->transport
+				? RELAY_OK
+				: RELAY_CONFLICT;
+	}
+	if(rc != RELAY_OK)
+		return rc;
+	if(s->closing || p->direction != RELAY_SEND)
+		return RELAY_STATE;
+	if(s->n_legs >= RELAY_LEGS_MAX)
+		return RELAY_LIMIT;
+	if(too_late(s))
+		return RELAY_LATE;
+	l = leg_new(s, p);
+	if(p->peer)
+		leg_start(l, p->peer);
+	session_watch(s);
+	*out = l;
+	return RELAY_OK;
+}
+
+static int do_leg_start(struct session *s, struct job *j, struct leg **out)
+{
+	struct leg *l = find_leg(s, j->leg);
+
+	if(l == NULL)
+		return RELAY_UNKNOWN;
+	*out = l;
+	if(l->peer_path)
+		return leg_peer_same(l, &j->peer) ? RELAY_OK : RELAY_CONFLICT;
+	if(l->state != RELAY_LEG_NEW || s->closing)
+		return RELAY_STATE;
+	if(!leg_peer_ok(&j->peer))
+		return RELAY_INTERNAL;
+	leg_start(l, &j->peer);
+	session_watch(s);
+	return RELAY_OK;
+}
+
+/* True: answered at once; false: session_end answers. */
+static bool do_close(struct session *s, struct job *j)
+{
+	struct message *m, *next;
+
+	j->next = s->closers;
+	s->closers = j;
+	if(j->abort) {
+		session_end(s);
+		return false;
+	}
+	if(!s->closing) {
+		s->closing = true;
+		s->close_by = worker_now(s->w) + (uint64_t)s->w->conf->drain_ms;
+	}
+	for(m = s->in ? s->in->messages_list : NULL; m; m = next) {
+		next = m->next;
+		m->in_chunk = false;
+		if(s->in->mc && s->in->mc->chunk.m == m)
+			s->in->mc->chunk.m = NULL;
+		message_abort(m);
+		message_settle(m);
+	}
+	if(session_quiet(s))
+		session_end(s);
+	else
+		session_watch(s);
+	return false;
+}
+
+static void do_list(struct worker *w, struct job *j)
+{
+	int n = 0;
+
+	j->infos = job_alloc(j, (size_t)j->n_names * sizeof(*j->infos));
+	for(int i = 0; i < j->n_names; i++) {
+		struct session *s = find(w, j->names[i]);
+		if(s == NULL)
+			continue;
+		j->places[n] = j->places[i];
+		job_describe(j, &j->infos[n++], s, NULL);
+	}
+	j->n_infos = n;
+}
+
+bool session_command(struct worker *w, struct job *j)
+{
+	struct session *s = j->session ? find(w, j->session) : NULL;
+	struct leg *l = NULL;
+
+	j->rc = RELAY_OK;
+	switch(j->kind) {
+		case JOB_CREATE:
+			j->rc = do_create(w, j, &s);
+			break;
+		case JOB_LEG_ADD:
+			j->rc = s ? do_leg_add(s, j, &l) : RELAY_UNKNOWN;
+			break;
+		case JOB_LEG_START:
+			j->rc = s ? do_leg_start(s, j, &l) : RELAY_UNKNOWN;
+			break;
+		case JOB_LEG_CLOSE:
+			l = s ? find_leg(s, j->leg) : NULL;
+			if(l == NULL)
+				return true;
+			leg_close(l);
+			break;
+		case JOB_CLOSE:
+			return s == NULL || do_close(s, j);
+		case JOB_SHOW:
+			j->rc = s ? RELAY_OK : RELAY_UNKNOWN;
+			break;
+		case JOB_LIST:
+			do_list(w, j);
+			return true;
+		default:
+			return true;
+	}
+	if(j->rc == RELAY_OK && s) {
+		j->infos = job_alloc(j, sizeof(*j->infos));
+		j->n_infos = 1;
+		job_describe(j, j->infos, s, l);
+	}
+	return true;
+}

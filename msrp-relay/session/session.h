@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The objects of one worker thread: sessions, their legs, the messages that
+ * pass, and the MSRP connections. Private to session/; relay.h is the public
+ * side. Everything here is touched by its worker's thread alone.
+ *
+ * Owners: worker > session > leg, message; a leg's queue > delivery > segment,
+ * transaction. Legs live until their session ends, so that pointers to them
+ * need no counts. A connection is owned by the loop and knows its legs; a leg
+ * forgets its connection in leg_detach.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <uthash.h>
+
+#include "msrp/parse.h"
+#include "net/conn.h"
+#include "session/relay.h"
+#include "session/worker.h"
+
+#define LEG_ID_LEN 26 /* 128 random bits, 5 a character */
+#define TID_LEN 12    /* 60 random bits */
+
+/* SENDs of one leg without a response yet; the leg pauses at the limit. */
+#define LEG_TXNS_MAX 512
+
+/* Messages that one leg has begun and not ended. */
+#define LEG_MESSAGES_MAX 8
+
+/* Deliveries per leg whose success REPORT is awaited; the oldest is given up.
+ */
+#define LEG_REPORTS_MAX 256
+
+/* Frames with a definite range up to here are taken as a whole. */
+#define MSRP_WHOLE_MAX (64 * 1024)
+
+/* Largest chunk that is cut from content still arriving, so that responses
+ * get their turn. */
+#define CHUNK_STREAM_MAX (256 * 1024)
+
+/* Complete messages of one leg without an answer yet; its reader stops. */
+#define LEG_PENDING_MAX 1024
+
+/* What a segment costs besides its bytes, counted against leg_buffer_bytes. */
+#define SEGMENT_COST 128
+
+/* Longest To-Path or From-Path that is accepted. */
+#define PATHS_MAX 2048
+
+/* A session whose legs were not all started ends after so long. */
+#define SESSION_SETUP_MS (300 * 1000)
+
+enum report_want
+{
+	REPORT_NO,
+	REPORT_PARTIAL,
+	REPORT_YES
+};
+
+struct msrp_conn;
+struct leg;
+struct session;
+struct delivery;
+
+/* Content that waits for a leg. */
+struct segment
+{
+	struct segment *next;
+	struct buf *b;
+	const char *p;
+	size_t n;
+	bool chunk_end; /* the sender's chunk ended behind it */
+};
+
+/* A message from the inbound leg. Freed by message_settle. */
+struct message
+{
+	struct message *next; /* of the inbound leg */
+	struct leg *in;
+	struct delivery *deliveries;
+	char id[MSRP_IDENT_MAX + 1];
+	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
+	char *content_type;
+	uint64_t received; /* bytes, without gaps from 1 */
+	uint64_t total;    /* announced; valid with total_known */
+	bool total_known;
+	bool complete; /* the last chunk is here */
+	bool aborted;  /* it will never be */
+	bool answered; /* the sender knows how it ended */
+	bool in_chunk; /* a chunk of it is arriving */
+	bool reported; /* success REPORT sent */
+	enum report_want failure_report;
+	bool success_report;
+	int n_open;  /* deliveries not decided */
+	int n_ok;    /* deliveries acknowledged whole */
+	int n_await; /* deliveries that wait for a success REPORT */
+	int status;  /* of the failure, once all deliveries have failed */
+};
+
+/* One message on its way to one leg. */
+struct delivery
+{
+	struct delivery *next;    /* of the leg's queue, or of its awaiting list */
+	struct delivery *sibling; /* of the message */
+	struct message *m;
+	struct leg *leg;
+	struct segment *head, *tail;
+	uint64_t sent, acked; /* content bytes */
+	uint64_t reported;    /* bytes 1 to .. in success REPORTs */
+	int n_txns;
+	bool begun;  /* something has been sent */
+	bool last;   /* its end has been sent */
+	bool closed; /* decided */
+	bool await;  /* on the awaiting list */
+};
+
+/* A SEND that waits for its response. */
+struct txn
+{
+	struct txn *next;
+	struct delivery *d; /* NULL: the binding SEND, or nobody cares */
+	uint64_t n;         /* content bytes */
+	uint64_t sent_at;   /* ms */
+	bool bind;
+	char tid[TID_LEN];
+};
+
+struct leg
+{
+	UT_hash_handle hh; /* by id */
+	char id[LEG_ID_LEN + 1];
+	char name[RELAY_LEG_MAX + 1];
+	struct session *session;
+	struct leg *next; /* of the session */
+	enum relay_direction direction;
+	enum relay_transport transport;
+	enum relay_leg_state state;
+	int status;
+	const char *error; /* static text or NULL */
+	uint64_t bytes, messages;
+
+	/* ours and the peer's side, from the command */
+	char *path;
+	char *peer_path; /* NULL: not known */
+	char *peer_host;
+	int peer_port;
+	bool connect, match_full;
+	char *accept_types, *accept_wrapped_types, *fingerprint;
+	uint64_t peer_max_bytes, chunk_bytes;
+	char *paths; /* of our requests, formatted */
+	size_t paths_n;
+
+	/* connection */
+	struct msrp_conn *mc;    /* NULL: none */
+	struct leg *mc_next;     /* of the connection */
+	bool bound;              /* requests may be sent */
+	char *req_to, *req_from; /* paths of the peer's latest request */
+	size_t req_to_n, req_from_n;
+	char *reply; /* paths of our responses, formatted */
+	size_t reply_n;
+
+	/* inbound */
+	struct message *messages_list;
+	unsigned n_messages;                /* on the list */
+	unsigned n_unfinished;              /* of them begun and not ended */
+	bool report_failures;               /* the latest message asked for it */
+	char failed_id[MSRP_IDENT_MAX + 1]; /* a message that was refused, */
+	int failed_status; /* and what its further chunks are answered */
+	bool stopped;      /* its connection is not read for a slow leg */
+
+	/* outbound */
+	struct delivery *queue, *queue_tail;
+	struct delivery *await, *await_tail;
+	int n_await;
+	size_t queued; /* content bytes in the queue */
+	struct txn *txns, *txns_tail;
+	int n_txns;
+	uint64_t unsent; /* at the last look of the transaction timer */
+	struct wheel_timer timer;
+	bool ready; /* on its connection's ready list */
+	struct leg *ready_next;
+};
+
+struct session
+{
+	UT_hash_handle hh; /* by name */
+	char name[RELAY_ID_MAX + 1];
+	char owner[RELAY_ID_MAX + 1];
+	struct worker *w;
+	struct leg *legs; /* in the order of the command */
+	struct leg *in;
+	int n_legs;
+	uint64_t max_bytes;
+	int idle_ms;
+	uint64_t created_at, active_at; /* ms of the loop */
+	bool closing;
+	uint64_t close_by;   /* ms: closing ends at the latest */
+	struct job *closers; /* commands that wait for the end */
+	struct wheel_timer timer;
+};
+
+/* A SEND whose content is being read. */
+struct chunk
+{
+	struct leg *leg;   /* NULL: nobody takes it */
+	struct message *m; /* NULL: content is dropped */
+	uint64_t at;       /* byte that comes next, counted from 1 */
+	bool definite;     /* end is announced */
+	uint64_t end;
+	bool answered; /* the response has been sent */
+	enum report_want failure_report;
+	bool empty_ok; /* no content: a keep-alive */
+	bool any;      /* content has arrived */
+};
+
+struct msrp_conn
+{
+	struct conn net; /* first member */
+	struct worker *w;
+	struct leg *legs; /* that use it */
+	struct leg *last; /* that the last request was for */
+	struct leg *ready, *ready_tail;
+	struct leg *waits; /* not read until this leg has been started */
+	struct msrp_conn *waits_next;
+	bool waited;     /* long enough */
+	bool valid;      /* a request for one of our legs was here */
+	bool in_content; /* of the frame with this transaction id */
+	bool first;      /* nothing of the content was taken yet */
+	uint8_t tid_n;
+	size_t scanned; /* bytes of a whole frame that hold no end-line */
+	char tid[MSRP_IDENT_MAX];
+	struct chunk chunk;
+};
+
+/* ---- session.c: sessions and what commands do to them ---- */
+void session_activity(struct session *s);
+void session_end(struct session *s);
+/* When a closing session has nothing left to write, it ends. */
+void session_check_end(struct session *s);
+void session_event(struct session *s, enum relay_event_type type,
+		struct leg *leg, const char *message_id, uint64_t bytes, int status,
+		const char *error);
+
+/* ---- leg.c ---- */
+struct leg *leg_new(struct session *s, const struct relay_leg_params *p);
+void leg_free(struct leg *l);
+bool leg_peer_ok(const struct relay_peer *p);
+void leg_start(struct leg *l, const struct relay_peer *p);
+bool leg_peer_same(const struct leg *l, const struct relay_peer *p);
+struct leg *leg_find(struct worker *w, struct slice id);
+void leg_attach(struct leg *l, struct msrp_conn *mc);
+void leg_bound(struct leg *l);
+/* The leg is of no more use; its deliveries fail, its messages are aborted. */
+void leg_fail(struct leg *l, int status, const char *error);
+void leg_detach(struct leg *l);
+void leg_close(struct leg *l);
+void leg_ready(struct leg *l);
+/* Remember the paths of a request for answers. */
+void leg_paths_seen(struct leg *l, struct slice to, struct slice from);
+
+/* ---- msrp_conn.c ---- */
+void msrp_conn_accept(
+		struct worker *w, int fd, const struct sockaddr *peer, bool tls);
+struct msrp_conn *msrp_conn_open(
+		struct worker *w, const struct sockaddr *peer, bool tls, int *err);
+/* No leg uses it any more. */
+void msrp_conn_unused(struct msrp_conn *mc);
+/* A leg that connections may wait for has been started, or is gone. */
+void msrp_conn_leg_changed(struct worker *w, struct leg *l);
+void msrp_conn_answer(
+		struct msrp_conn *mc, const struct msrp_head *h, int status);
+void leg_answer(struct leg *l, struct slice tid, int status);
+
+/* ---- inbound.c: SENDs of peers ---- */
+/* 0 go on; 1 not now: the connection waits for the leg to be started */
+int inbound_begin(struct msrp_conn *mc, const struct msrp_head *h);
+void inbound_content(
+		struct msrp_conn *mc, struct buf *b, const char *p, size_t n);
+void inbound_end(struct msrp_conn *mc, struct slice tid, char flag);
+
+/* ---- message.c ---- */
+struct message *message_new(struct leg *in, const struct msrp_head *h);
+struct message *message_find(struct leg *in, struct slice id);
+void message_append(struct message *m, struct buf *b, const char *p, size_t n);
+void message_chunk_end(struct message *m);
+void message_fail(struct message *m, int status);
+void message_abort(struct message *m);
+/* Answer, report, free: whatever has become possible. */
+void message_settle(struct message *m);
+void message_free(struct message *m);
+void delivery_close(struct delivery *d, int status, const char *error);
+void delivery_await_end(struct delivery *d);
+struct segment *segment_take(struct delivery *d);
+
+/* ---- outbound.c: SENDs to peers ---- */
+bool outbound_emit(struct leg *l);
+void outbound_bind(struct leg *l);
+void outbound_response(struct leg *l, struct slice tid, int status);
+void outbound_forget(struct leg *l);
+void outbound_wait_less(struct leg *l);
+
+/* ---- report.c ---- */
+void report_received(struct leg *l, const struct msrp_head *h);
+void report_send(struct message *m, int status, uint64_t bytes);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A worker: one thread, one event loop, its own listening ports, and all that
+ * lives there. Commands reach it as jobs through a queue; answers and events
+ * go back to the main loop the same way.
+ */
+#ifndef SESSION_WORKER_H
+#define SESSION_WORKER_H
+
+#include <uv.h>
+
+#include "net/net.h"
+#include "session/relay.h"
+
+struct session;
+struct leg;
+struct segment;
+struct delivery;
+struct txn;
+struct msrp_conn;
+struct job;
+
+#define RANDOM_BYTES 2048 /* fetched from the kernel at once */
+
+struct listener
+{
+	uv_poll_t poll;
+	struct wheel_timer pause;
+	struct worker *w;
+	int fd; /* -1 = none */
+	int port;
+	bool tls;
+};
+
+/* Jobs on their way to a thread. */
+struct job_queue
+{
+	uv_mutex_t lock;
+	uv_async_t async;
+	struct job *head, *tail;
+};
+
+struct worker
+{
+	struct relay *relay;
+	const struct relay_conf *conf;
+	int index;
+	uv_thread_t thread;
+	bool started;
+	uv_loop_t loop;
+	struct job_queue queue;
+	struct net net;
+	struct stats stats;
+	struct listener tcp, tls;
+	struct session *sessions;  /* by name */
+	struct leg *legs;          /* by id */
+	struct msrp_conn *waiting; /* for a leg to be started */
+	struct segment *spare_segments;
+	struct delivery *spare_deliveries;
+	struct txn *spare_txns;
+	unsigned n_spare_segments, n_spare_deliveries, n_spare_txns;
+	unsigned random_at;
+	unsigned char random[RANDOM_BYTES];
+	bool stopping;
+};
+
+/* Listen and start the thread. 0 or a negative errno (logged). */
+int worker_start(struct worker *w, struct relay *relay, int index,
+		const struct relay_conf *conf, struct tls_ctx *tls);
+/* Ask the thread to end, and wait for it. */
+void worker_stop(struct worker *w);
+
+/* n random characters of a base32 alphabet, not terminated. */
+void worker_random_id(struct worker *w, char *to, unsigned n);
+
+static inline uint64_t worker_now(const struct worker *w)
+{
+	return uv_now(&w->loop);
+}
+
+#endif
