@@ -118,7 +118,9 @@ static const struct row rows[] = {
 				"extra header field in requests (send) or answers (receive); "
 				"may be repeated"},
 		{NULL, NULL, 0, "What to send, and to whom"},
-		{"to", "URI", O_TO, "recipient; may be repeated with a list"},
+		{"to", "ADDRESS", O_TO,
+				"recipient: a URI, +NUMBER or a user of the domain; may be "
+				"repeated with a list"},
 		{"exploder", "URI", O_EXPLODER,
 				"1-to-many: EXPLODER-URI; each --to goes into the list"},
 		{"conference", "URI", O_CONFERENCE,
@@ -350,6 +352,36 @@ static bool *switch_option(struct cl_opts *o, enum opt id)
 	}
 }
 
+/* An address as people type it: "bob", "bob@host", "+15550102" or a URI. */
+static const char *address(const struct cl_opts *o, const char *in)
+{
+	char *s;
+	int rc;
+
+	if(!in || strchr(in, ':'))
+		return in;
+	if(in[0] == '+')
+		rc = asprintf(&s, "tel:%s", in);
+	else if(strchr(in, '@'))
+		rc = asprintf(&s, "sip:%s", in);
+	else
+		rc = asprintf(&s, "sip:%s@%s", in, o->domain);
+	if(rc < 0)
+		abort();
+	return s;
+}
+
+static void addresses(struct cl_opts *o)
+{
+	for(int i = 0; i < o->n_to; i++)
+		o->to[i] = address(o, o->to[i]);
+	o->exploder = address(o, o->exploder);
+	o->conference = address(o, o->conference);
+	o->reply_to = address(o, o->reply_to);
+	o->reply_address = address(o, o->reply_address);
+	o->identity = address(o, o->identity);
+}
+
 static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 {
 	struct slice s = slice_str(arg), rest;
@@ -483,6 +515,7 @@ static void check(struct cl_opts *o)
 {
 	if(!o->user || !o->domain)
 		usage("--user and --domain are required");
+	addresses(o);
 	if(!o->password)
 		o->password = getenv("CPM_PASSWORD");
 	if(o->parallel < 1)

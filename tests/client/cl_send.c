@@ -232,15 +232,15 @@ void cl_send_next(struct client *c)
 static void print_outcome(struct cl_out *o)
 {
 	const struct cl_message *m = o->m;
-	json_t *e = o->answer ? o->answer : json_object();
-	json_t *head =
+	json_t *e =
 			cl_event_new(m->is_imdn ? o->result ? "imdn_failed" : "imdn_sent"
 							: o->result ? "failed"
 										: "sent");
 
+	if(o->answer)
+		json_object_update(e, o->answer);
+	json_decref(o->answer);
 	o->answer = NULL;
-	json_object_update(e, head);
-	json_decref(head);
 	cl_event_text(e, "mode", o->large ? "large" : "pager");
 	cl_event_text(e, "to", m->to);
 	cl_event_text(e, "conversation_id", m->conversation_id);
@@ -315,9 +315,10 @@ static void refused(struct cl_out *o, int status, const char *phrase)
 				phrase);
 	else
 		cl_out_failed(o,
-				status == 401 || status == 407 ? CL_AUTH
-						: status == 408        ? CL_TIMEOUT
-											   : CL_REJECTED,
+				status == 401 || status == 407 || status == CL_NO_CREDENTIALS
+						? CL_AUTH
+						: status == 408 ? CL_TIMEOUT
+										: CL_REJECTED,
 				"sip", "%d %s", status, phrase);
 	cl_out_finish(o);
 }

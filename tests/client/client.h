@@ -33,6 +33,9 @@ enum cl_exit
 	CL_AUTH = 8,         /* user name or password refused */
 };
 
+/* nua's own status: the same challenge again after we answered it */
+#define CL_NO_CREDENTIALS 904
+
 enum cl_command
 {
 	CL_REGISTER,
