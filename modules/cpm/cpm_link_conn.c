@@ -32,15 +32,15 @@ static struct
 {
 	int epfd, fd;
 	cpm_link_state_t state;
-	bool refused_before; /* the log has said that the relay is away */
-	unsigned attempts;   /* failed ones since it was last up for long */
-	int64_t up_ms;       /* in service since */
-	int64_t retry_ms;    /* when waiting: the next attempt */
-	int64_t answer_ms;   /* hello or ping must be answered by then; 0 none */
-	int64_t heard_ms;    /* last input */
-	uint64_t own_id;     /* of the hello or ping under way; 0 none */
-	bool want_out;       /* EPOLLOUT is asked for */
+	unsigned attempts; /* failed ones since it was last up for long */
+	int64_t up_ms;     /* in service since */
+	int64_t retry_ms;  /* when waiting: the next attempt */
+	int64_t answer_ms; /* hello or ping must be answered by then; 0 none */
+	int64_t heard_ms;  /* last input */
+	uint64_t own_id;   /* of the hello or ping under way; 0 none */
+	bool want_out;     /* EPOLLOUT is asked for */
 	size_t in_n, out_n, out_off;
+	char logged[96];        /* why it is out of service, as logged */
 	char boot[40];          /* of the relay we last spoke to */
 	char in[CTL_LINE_MAX];  /* input up to the end of a line */
 	char out[CTL_LINE_MAX]; /* rest of a line that is partly sent */
@@ -133,8 +133,8 @@ static void conn_end(const char *fmt, ...)
 		publish_down();
 		LM_WARN("relay %.*s: connection lost (%s), reconnecting\n",
 				cpm_conf.relay_socket.len, cpm_conf.relay_socket.s, why);
-	} else if(!conn.refused_before) {
-		conn.refused_before = true;
+	} else if(strcmp(conn.logged, why) != 0) { /* news */
+		snprintf(conn.logged, sizeof(conn.logged), "%s", why);
 		LM_WARN("relay %.*s: not in service (%s), trying again\n",
 				cpm_conf.relay_socket.len, cpm_conf.relay_socket.s, why);
 	}
@@ -273,7 +273,7 @@ static void on_hello(const struct ctl_msg *m)
 	snprintf(conn.boot, sizeof(conn.boot), "%s", boot);
 	conn.state = CPM_LINK_S_UP;
 	conn.up_ms = conn.heard_ms;
-	conn.refused_before = false;
+	conn.logged[0] = '\0';
 	publish_up(m->result, (int)version);
 	publish(NULL);
 	cpm_stat_inc(CPM_STAT_LINK_CONNECTS);

@@ -14,6 +14,9 @@
 
 /* A line that must not be there: Kamailio's and the relay's levels, and the
  * sanitizers' reports. */
+/* What a stock Kamailio writes in half of its shutdowns: its TCP main process
+ * sees the others end before it is told to. */
+#define STOCK_LINE "core/pass_fd.c:[0-9]+\\]: receive_fd\\(\\): EOF on"
 #define BAD_LINE                                                               \
 	"(^|[^A-Za-z])(ERROR|CRITICAL|ALERT|BUG|EMERG):|Z error[: ]|"              \
 	"[^a-z]error: |Sanitizer|runtime error|Segmentation|core dumped"
@@ -104,6 +107,14 @@ void lab_expect_log(struct lab *lab, const char *part, const char *regex)
 static bool is_expected(
 		const struct lab *lab, const char *part, const char *line)
 {
+	static regex_t stock;
+	static bool compiled;
+
+	if(!compiled)
+		compile(&stock, STOCK_LINE);
+	compiled = true;
+	if(regexec(&stock, line, 0, NULL, 0) == 0)
+		return true;
 	for(int i = 0; i < n_expected; i++)
 		if(expected[i].lab == lab && strcmp(expected[i].part, part) == 0
 				&& regexec(&expected[i].re, line, 0, NULL, 0) == 0)
