@@ -192,10 +192,9 @@ static void carry_out(struct ctl_client *c)
 	size_t used = 0;
 
 	c->in_lines = true;
-	while(can_go_on(c)) {
+	while(used < c->in_len && can_go_on(c)) {
 		char *line = c->in + used;
-		char *end =
-				used < c->in_len ? memchr(line, '\n', c->in_len - used) : NULL;
+		char *end = memchr(line, '\n', c->in_len - used);
 		size_t n = end ? (size_t)(end - line) : c->in_len - used;
 
 		if(n >= CTL_LINE_MAX) {
