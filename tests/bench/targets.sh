@@ -119,7 +119,7 @@ relay_up() {
 	http_port = 0
 	log_level = warning
 	END
-	"$CPM_BIN/msrp-relay" -c "$DIR/relay.conf" >> "$DIR/relay.log" 2>&1 &
+	"$CPM_BIN/msrp-relay" -f -c "$DIR/relay.conf" >> "$DIR/relay.log" 2>&1 &
 	echo $! > "$DIR/relay.pid"
 	wait_port $NET.63 2855
 }
@@ -151,7 +151,9 @@ stock_args() { echo "--target $NET.64:5060"; }
 
 LAB="$ROOT/tests/lab/lab $N"
 cpm_up() {
-	export LAB_DIR="$DIR/lab" LAB_WITHOUT="core isf xdms store" LAB_CPM_CHILDREN=4
+	export LAB_DIR="$DIR/lab" LAB_WITHOUT="core isf xdms store" LAB_CPM_CHILDREN=4 LAB_CPM_SHM=1024
+	# pager messages need no relay
+	[ -x "$CPM_BIN/msrp-relay" ] || LAB_WITHOUT+=" relay"
 	$LAB up >> "$DIR/lab.log" 2>&1 || { tail -n 20 "$DIR/lab.log" >&2; return 1; }
 }
 cpm_down() { [ ! -d "$DIR/lab" ] || LAB_DIR="$DIR/lab" $LAB down >> "$DIR/lab.log" 2>&1; }
