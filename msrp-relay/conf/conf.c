@@ -198,6 +198,7 @@ void conf_print(const struct conf *c, FILE *to)
 
 	for(size_t i = 0; i < conf_n_options; i++) {
 		conf_format(c, &conf_options[i], value, sizeof(value));
-		fprintf(to, "%s = %s\n", conf_options[i].name, value);
+		fprintf(to, "%s =%s%s\n", conf_options[i].name, *value ? " " : "",
+				value);
 	}
 }
