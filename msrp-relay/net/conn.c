@@ -145,15 +145,23 @@ int conn_connect(struct conn *c, struct net *net, const struct conn_ops *ops,
 	return 0;
 }
 
-static void on_connected(struct conn *c)
+/* The socket's pending error as a negative errno, or dflt. */
+static int socket_error(const struct conn *c, int dflt)
 {
 	int err = 0;
 	socklen_t len = sizeof(err);
 
 	if(getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
 		err = errno;
+	return err ? -err : dflt;
+}
+
+static void on_connected(struct conn *c)
+{
+	int err = socket_error(c, 0);
+
 	if(err != 0) {
-		conn_close(c, -err);
+		conn_close(c, err);
 		return;
 	}
 	c->connecting = false;
@@ -292,7 +300,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	struct net *net = c->net;
 
 	if(status < 0) {
-		conn_close(c, status);
+		/* libuv reports any EPOLLERR as EBADF; the socket knows better. */
+		conn_close(c, socket_error(c, status));
 		net_flush(net);
 		return;
 	}

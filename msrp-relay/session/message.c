@@ -147,9 +147,10 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 	for(l = in->session->legs; l; l = l->next) {
 		if(l->direction != RELAY_SEND)
 			continue;
-		if(l->state == RELAY_LEG_CLOSED
-				|| (l->state == RELAY_LEG_FAILED && !l->bound)) {
-			none = l->status ? l->status : 408;
+		if(l->state == RELAY_LEG_CLOSED) {
+			none = none ? none : 481;
+		} else if(l->state == RELAY_LEG_FAILED && !l->bound) {
+			none = l->status > 200 ? l->status : 408;
 		} else if(!type_accepted(l->accept_types, h->content_type)) {
 			refused = 415;
 			l->status = 415;
@@ -240,6 +241,7 @@ void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 
 	m->received += n;
 	m->in->bytes += n;
+	m->in->session->w->stats.content_bytes_total += n;
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
 		if(d->closed)
