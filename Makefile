@@ -29,6 +29,9 @@ WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -
 OPT ?= -O2 -g
 CSTD = -std=gnu11
 CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) -D_GNU_SOURCE -DCPM_VERSION='"$(VERSION)"' $(SAN) $(CFLAGS)
+# One short line for each file; V=1 shows the commands.
+QCC = $(if $(V),,@echo 'CC  $<';)
+QLD = $(if $(V),,@echo 'LD  $@';)
 PROTO = modules/cpm/proto
 PROTO_SRC = $(wildcard $(PROTO)/*.c)
 

@@ -41,12 +41,10 @@ $(KAM)/defs: modules/kamailio-headers.sh
 
 $(B)/cpm/%.o: %.c $(KAM)/defs $(MAKEFILE_LIST)
 	@mkdir -p $(@D)
-	@echo 'CC  $<'
-	@$(CC) $(CPM_CFLAGS) -MMD -MP -c $< -o $@
+	$(QCC)$(CC) $(CPM_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/cpm.so: $(CPM_OBJ)
-	@echo 'LD  $@'
-	@$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
+	$(QLD)$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
 
 -include $(CPM_OBJ:.o=.d)
 

@@ -25,13 +25,13 @@ RELAYCTL_OBJ = $(RELAYCTL_SRC:%.c=$(B)/obj/relay/%.o)
 
 $(B)/obj/relay/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(RELAY_HARDEN) $(RELAY_INC) $(RELAY_PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	$(QCC)$(CC) $(CFLAGS_ALL) $(RELAY_HARDEN) $(RELAY_INC) $(RELAY_PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/msrp-relay: $(RELAY_OBJ)
-	$(CC) $(CFLAGS_ALL) $(RELAY_LDHARDEN) $(LDFLAGS) -o $@ $^ $(RELAY_LIBS)
+	$(QLD)$(CC) $(CFLAGS_ALL) $(RELAY_LDHARDEN) $(LDFLAGS) -o $@ $^ $(RELAY_LIBS)
 
 $(B)/msrp-relayctl: $(RELAYCTL_OBJ)
-	$(CC) $(CFLAGS_ALL) $(RELAY_LDHARDEN) $(LDFLAGS) -o $@ $^ $(RELAYCTL_LIBS)
+	$(QLD)$(CC) $(CFLAGS_ALL) $(RELAY_LDHARDEN) $(LDFLAGS) -o $@ $^ $(RELAYCTL_LIBS)
 
 all: $(B)/msrp-relay $(B)/msrp-relayctl
 

@@ -15,12 +15,12 @@ ONLY ?=
 
 $(B)/tests/bench/%.o: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(QCC)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 $(B)/msrp-load: $(BENCH_MSRP_OBJ)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
+	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
 $(B)/sip-load: $(BENCH_SIP_OBJ)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread
+	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread
 
 -include $(BENCH_MSRP_OBJ:.o=.d) $(BENCH_SIP_OBJ:.o=.d)
 

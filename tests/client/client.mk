@@ -12,9 +12,9 @@ CLIENT_OBJ = $(CLIENT_SRC:%.c=$(B)/client/%.o)
 .PHONY: cpm-client
 cpm-client: $(B)/cpm-client
 $(B)/cpm-client: $(CLIENT_OBJ)
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(CLIENT_LIBS)
+	$(QLD)$(CC) $(CFLAGS_ALL) -o $@ $^ $(CLIENT_LIBS)
 
 $(B)/client/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CLIENT_CFLAGS) -MMD -MP -c $< -o $@
+	$(QCC)$(CC) $(CLIENT_CFLAGS) -MMD -MP -c $< -o $@
 -include $(CLIENT_OBJ:.o=.d)
