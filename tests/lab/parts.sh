@@ -12,7 +12,7 @@ kamailio_spawn() {
 	mkdir -p "$RUN/$part"
 	rm -f "$RUN/$part.ctl"
 	spawn "$part" kamailio -f "$CONF/$part.cfg" -P "$RUN/$part.kamailio.pid" \
-		-Y "$RUN/$part" -m "$shm" -M 16 -DD -E
+		-Y "$RUN/$part" -x "$LAB_KAMAILIO_ALLOC" -m "$shm" -M 16 -DD -E
 }
 
 # SIP OPTIONS over UDP; the first line of the answer must be a 200. One write(2)
