@@ -295,7 +295,7 @@ static void leg_connect_to(struct leg *l, const struct sockaddr *sa)
 
 	mc = msrp_conn_open(l->session->w, sa, l->transport == RELAY_TLS, &err);
 	if(mc == NULL) {
-		leg_fail(l, 0, uv_strerror(err));
+		leg_fail(l, 0, strerrordesc_np(-err));
 		return;
 	}
 	leg_attach(l, mc);

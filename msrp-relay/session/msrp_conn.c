@@ -327,6 +327,18 @@ static void on_open(struct conn *c)
 		outbound_bind(l);
 }
 
+/* Static text: uv_strerror allocates for what it does not know. */
+static const char *reason(int err)
+{
+	const char *text = strerrordesc_np(-err);
+
+	if(err == -EBADMSG)
+		return "no MSRP frame";
+	if(err == -EPROTO)
+		return "TLS failed";
+	return text ? text : "connection lost";
+}
+
 static void leg_lost(struct leg *l, const struct conn *c, int err)
 {
 	bool busy = l->queue || l->n_unfinished || l->txns;
@@ -335,13 +347,7 @@ static void leg_lost(struct leg *l, const struct conn *c, int err)
 		leg_detach(l);
 		return;
 	}
-	if(!c->open)
-		leg_fail(l, 0,
-				err == -ETIMEDOUT ? "connection timed out"
-								  : uv_strerror(err ? err : -ECONNRESET));
-	else
-		leg_fail(
-				l, 0, err ? uv_strerror(err) : "connection closed by the peer");
+	leg_fail(l, 0, err != 0 ? reason(err) : "connection closed by the peer");
 }
 
 static void on_closed(struct conn *c, int err)
