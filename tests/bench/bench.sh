@@ -105,35 +105,40 @@ sip() { # group case round target command options
 		$("${target}_args") --core $NET.10:5060 --pids "$("${target}_pids")"
 }
 
-group_sip() {
+group_message() {
 	local r t
-	wanted message || wanted calls || return 0
-	up cpm || return 0
-	if wanted message && up stock; then
+	wanted message || return 0
+	for ALLOC in fm qm; do
+		up stock cpm || return 0
 		for t in stock cpm; do # the first requests touch fresh memory
 			sip warm-up message 0 $t message --count 20000
 		done
 		for ((r = 1; r <= ROUNDS; r++)); do
-			say "[$SECONDS s] message, round $r of $ROUNDS"
+			say "[$SECONDS s] message, memory manager $ALLOC, round $r of $ROUNDS"
 			for t in stock cpm; do
-				sip message "closed loop, 50 at once" $r $t message --count 20000
+				sip message "-x $ALLOC, closed loop, 50 at once" $r $t message --count 15000
 				sleep 1
 			done
+			[ $ALLOC = fm ] || continue
 			for t in stock cpm; do
-				sip message "open loop, 3000/s" $r $t message --count 9000 --rate 3000
+				sip message "-x $ALLOC, open loop, 3000/s" $r $t message --count 6000 --rate 3000
 				sleep 1
 			done
 		done
-		down stock
-	fi
-	if wanted calls; then
-		sip warm-up calls 0 cpm calls --count 2000
-		for ((r = 1; r <= ROUNDS; r++)); do
-			say "[$SECONDS s] calls, round $r of $ROUNDS"
-			sleep 1
-			sip calls "closed loop, 50 at once" $r cpm calls --count 4000
-		done
-	fi
+		down stock cpm
+	done
+	ALLOC=fm
+}
+
+group_calls() {
+	local r
+	wanted calls && up cpm || return 0
+	sip warm-up calls 0 cpm calls --count 2000
+	for ((r = 1; r <= ROUNDS; r++)); do
+		say "[$SECONDS s] calls, round $r of $ROUNDS"
+		sleep 1
+		sip calls "closed loop, 50 at once" $r cpm calls --count 4000
+	done
 	down cpm
 }
 
@@ -173,7 +178,8 @@ group_big() {
 
 printf 'group\tcase\ttarget\tround\tkey\tvalue\n' > "$OUT"
 certificate
-group_sip
+group_message
+group_calls
 relays=${BENCH_TARGETS:-direct haproxy nginx relay}
 by_turns small "$relays" \
 	"1 session|--sessions 1 --count 60000" \

@@ -132,7 +132,9 @@ direct_down() { :; }
 direct_pids() { :; }
 direct_args() { :; }
 
-# A stock Kamailio, and the project's own in a lab whose core is sip-load.
+# A stock Kamailio, and the project's own in a lab whose core is sip-load; both
+# with the memory manager $ALLOC (Kamailio's option -x).
+ALLOC=fm
 stock_up() {
 	mkdir -p "$DIR/stock"
 	{
@@ -141,7 +143,7 @@ stock_up() {
 		cat "$HERE/stock.cfg"
 	} > "$DIR/stock.cfg"
 	kamailio -f "$DIR/stock.cfg" -P "$DIR/stock-own.pid" -Y "$DIR/stock" \
-		-m 1024 -M 16 -DD -E >> "$DIR/stock.log" 2>&1 &
+		-x $ALLOC -m 1024 -M 16 -DD -E >> "$DIR/stock.log" 2>&1 &
 	echo $! > "$DIR/stock.pid"
 	sleep 2
 }
@@ -151,7 +153,7 @@ stock_args() { echo "--target $NET.64:5060"; }
 
 LAB="$ROOT/tests/lab/lab $N"
 cpm_up() {
-	export LAB_DIR="$DIR/lab" LAB_WITHOUT="core isf xdms store" LAB_CPM_CHILDREN=4 LAB_CPM_SHM=1024
+	export LAB_DIR="$DIR/lab" LAB_WITHOUT="core isf xdms store" LAB_CPM_CHILDREN=4 LAB_CPM_SHM=1024 LAB_KAMAILIO_ALLOC=$ALLOC
 	# pager messages need no relay
 	[ -x "$CPM_BIN/msrp-relay" ] || LAB_WITHOUT+=" relay"
 	$LAB up >> "$DIR/lab.log" 2>&1 || { tail -n 20 "$DIR/lab.log" >&2; return 1; }
