@@ -7,14 +7,16 @@
 #   tests/fuzz/fuzz_*.c  one libFuzzer program each, seeds in tests/fuzz/corpus
 
 TEST_PKGS = jansson libuv openssl inih libsystemd
-TEST_CFLAGS = $(CFLAGS_ALL) -pthread -I. -Imodules/cpm/proto -Imsrp-relay -Itests \
+TEST_CFLAGS = $(CFLAGS_ALL) -pthread -I. -Imodules/cpm/proto -Imsrp-relay -Itests -Itests/msrp -Itests/client \
 	$(shell pkg-config --cflags $(TEST_PKGS) criterion 2>/dev/null | sed 's/-I/-isystem /g')
 TEST_LIBS = $(shell pkg-config --libs $(TEST_PKGS) criterion 2>/dev/null) -pthread
 
 # Everything of the relay that has no main() of its own.
 RELAY_TESTED = $(filter-out msrp-relay/main.c msrp-relay/relayctl/% msrp-relay/relayctl.c, \
 	$(wildcard msrp-relay/*.c msrp-relay/*/*.c))
-UNIT_SRC = $(wildcard tests/unit/*.c) $(PROTO_SRC) modules/cpm/cpm_link_reqs.c $(wildcard tests/msrp/*.c) $(RELAY_TESTED) tests/results.c
+UNIT_SRC = $(wildcard tests/unit/*.c) $(PROTO_SRC) modules/cpm/cpm_link_reqs.c $(wildcard tests/msrp/*.c) $(RELAY_TESTED) tests/results.c $(CLIENT_PURE)
+# The parts of the client without SIP or output.
+CLIENT_PURE = $(addprefix tests/client/,cl_body.c cl_cpim.c cl_match.c cl_reply.c cl_sdp.c)
 E2E_SRC = $(wildcard tests/e2e/*.c) tests/results.c
 UNIT_OBJ = $(UNIT_SRC:%.c=$(B)/test/%.o)
 E2E_OBJ = $(E2E_SRC:%.c=$(B)/test/%.o)
@@ -25,13 +27,13 @@ unit-tests: $(B)/unit-tests
 e2e-tests: $(B)/e2e-tests
 
 $(B)/unit-tests: $(UNIT_OBJ)
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(TEST_LIBS)
+	$(QLD)$(CC) $(CFLAGS_ALL) -o $@ $^ $(TEST_LIBS)
 $(B)/e2e-tests: $(E2E_OBJ)
-	$(CC) $(CFLAGS_ALL) -o $@ $^ $(TEST_LIBS)
+	$(QLD)$(CC) $(CFLAGS_ALL) -o $@ $^ $(TEST_LIBS)
 
 $(B)/test/%.o: %.c $(MAKEFILE_LIST)
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
+	$(QCC)$(CC) $(TEST_CFLAGS) -MMD -MP -c $< -o $@
 
 -include $(UNIT_OBJ:.o=.d) $(E2E_OBJ:.o=.d)
 

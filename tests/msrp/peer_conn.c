@@ -336,6 +336,22 @@ static bool write_all(struct peer_conn *c)
 	return some;
 }
 
+/* Write, and let the owner queue more when all is written: a few rounds, so
+ * that other connections get their turn too. */
+static void drain(struct peer_conn *c)
+{
+	c->more = false;
+	for(int i = 0; i < DRAIN_ROUNDS && c->state == OPEN; i++) {
+		write_all(c);
+		if(c->state != OPEN || c->q_bytes > 0 || !c->ops->drained)
+			break;
+		c->ops->drained(c->arg);
+		c->more = c->state == OPEN && c->q_bytes > 0;
+		if(!c->more)
+			break;
+	}
+}
+
 static void conn_ready(void *obj, short revents)
 {
 	struct peer_conn *c = obj;
@@ -352,17 +368,7 @@ static void conn_ready(void *obj, short revents)
 		if(c->state == OPEN && (revents & (POLLIN | POLLHUP | POLLERR)))
 			readable(c);
 	}
-	/* A few rounds, so that other connections get their turn too. */
-	c->more = false;
-	for(int i = 0; i < DRAIN_ROUNDS && c->state == OPEN; i++) {
-		write_all(c);
-		if(c->state != OPEN || c->q_bytes > 0 || !c->ops->drained)
-			break;
-		c->ops->drained(c->arg);
-		c->more = c->state == OPEN && c->q_bytes > 0;
-		if(!c->more)
-			break;
-	}
+	drain(c);
 	if(leave(c))
 		watch(c);
 }
@@ -373,7 +379,7 @@ void peer_conn_flush(struct peer_conn *c)
 	if(c->depth > 0)
 		return;
 	enter(c);
-	write_all(c);
+	drain(c);
 	if(leave(c))
 		watch(c);
 }

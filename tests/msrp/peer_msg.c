@@ -246,6 +246,8 @@ static ssize_t next_head(
 		line = slice_cut(rest, '\n', &rest);
 		if(rest.p == NULL)
 			return in.n > PEER_HEAD_MAX ? -E2BIG : 0;
+		if(line.n == 0 || line.p[line.n - 1] != '\r')
+			return -EBADMSG;
 		if(line.p != in.p
 				&& (slice_eq(line, SLICE("\r"))
 						|| slice_starts(line, SLICE("-------"))))
