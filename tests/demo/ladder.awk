@@ -6,7 +6,7 @@
 BEGIN {
 	FS = "\t"
 	n = split("alice core PF relay bob", name, " ")
-	width = 19
+	width = 18
 	for(i = 1; i <= n; i++)
 		col[i] = 9 + (i - 1) * width
 	host[net ".101"] = 1
@@ -111,9 +111,10 @@ $4 != "" || $5 != "" {
 	flush_runs()
 	if($4 != "") {
 		note = ($4 == "MESSAGE" || $4 == "INVITE" || $4 == "REGISTER") ? $7 : ""
-		service = $9 != "" ? "Asserted " $9 : $8 != "" ? "Preferred " $8 : ""
+		sub(/:[0-9]+$/, "", note); # a port says nothing to the reader
+		service = $9 != "" ? "asserted " $9 : $8 != "" ? "preferred " $8 : ""
 		if(service != "" && note != "") {
-			sub(/urn:urn-7:3gpp-service.ims.icsi.oma./, "", service)
+			sub(/urn:urn-7:3gpp-service.ims.icsi.oma.cpm./, "", service)
 			note = note "  " service
 		}
 		arrow(time, from, to, $4, note)
