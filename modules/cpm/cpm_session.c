@@ -172,9 +172,13 @@ int cpm_session_add(cpm_session_t *s)
 
 cpm_session_t *cpm_session_lock(uint64_t id)
 {
-	struct slot *slot = slot_of(id);
+	struct slot *slot;
 	cpm_session_t *s;
 
+	/* at shutdown tm ends its transactions after this table is gone */
+	if(table == NULL)
+		return NULL;
+	slot = slot_of(id);
 	lock_get(&slot->lock);
 	s = find_unsafe(slot, id);
 	if(s == NULL)
