@@ -1,27 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * libFuzzer harness: lines of the control protocol.
+ * libFuzzer harness: lines of the control protocol; what is taken is encoded
+ * and read back.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ctl.h"
-#include "slice.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct slice in = slice_of(data, size);
+	struct ctl_msg m, again;
+	size_t n = 0;
+	char *line = NULL;
+	int rc = ctl_decode((const char *)data, size, &m);
 
-	struct ctl_msg m = {0};
-	char *line;
-	size_t n;
-
-	if(ctl_decode(in.p, in.n, &m) == 0 && m.kind == CTL_REQUEST) {
-		line = ctl_encode_result(m.id, m.params ? m.params : json_null(), &n);
-		free(line);
+	if(rc == 0) {
+		if(m.kind == CTL_RESULT)
+			line = ctl_encode_result(m.id, m.result, &n);
+		else if(m.kind == CTL_ERROR)
+			line = ctl_encode_error(m.id, m.code, m.message, m.data, &n);
+		else if(m.kind == CTL_REQUEST)
+			line = ctl_encode_request(1, m.method, m.params, &n);
+		else
+			line = ctl_encode_event(m.method, m.params, &n);
 	}
-	ctl_msg_clear(&m);
+	if(line) {
+		if(ctl_decode(line, n - 1, &again) != 0 || again.kind != m.kind
+				|| again.code != m.code
+				|| (m.method && strcmp(m.method, again.method) != 0))
+			abort();
+		ctl_msg_clear(&again);
+	}
+	free(line);
 	ctl_msg_clear(&m);
 	return 0;
 }
