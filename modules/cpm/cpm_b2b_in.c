@@ -24,7 +24,8 @@
 #include "proto/multipart.h"
 #include "proto/sdp.h"
 
-#define LEGS_FOR_ONE 3 /* inbound, outbound, and one more attempt */
+#define INVITE_MAX 24576 /* bytes of a request that we copy texts of */
+#define LEGS_FOR_ONE 3   /* inbound, outbound, and one more attempt */
 
 /* Copied as they are to the outgoing INVITE (OL-11, 8.2.1.2 7.a-f, and what an
  * application server hands on by 3GPP TS 24.229 5.7.5). */
@@ -106,11 +107,14 @@ static const char *check_sdp(sip_msg_t *msg, struct invite *in)
 
 static const char *check(sip_msg_t *msg, struct invite *in, cpm_buf_t *extra)
 {
-	const char *no = cpm_service_check(msg, extra);
+	const char *no;
 	sip_uri_t uri;
 	bool isfocus;
 	str target;
 
+	if(msg->len > INVITE_MAX)
+		return "too-long";
+	no = cpm_service_check(msg, extra);
 	if(no == NULL)
 		no = check_timer(msg, in, extra);
 	if(no)

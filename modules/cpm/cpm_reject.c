@@ -59,6 +59,7 @@ static const struct refusal table[] = {
 				NULL},
 		{"too-large", 413, "Request Entity Too Large", "133 Size exceeded",
 				NULL},
+		{"too-long", 513, "Message Too Large", NULL, NULL},
 		{"unreachable", 503, "Service Unavailable", "Next hop not reachable",
 				RETRY},
 		{"uri", 416, "Unsupported URI Scheme", NULL, NULL},

@@ -146,7 +146,7 @@ E2E_TEST(b2b_check, oversized_headers_do_no_harm,
 	big[39998] = '\n';
 	big[39999] = '\0';
 	a = call_invite(ua, &(struct invite_opt){.headers = big});
-	ua_wait(ua, "5xx/INVITE", a->call_id, 3000);
+	ua_wait(ua, "513/INVITE", a->call_id, 3000);
 	a = flow_establish(ua, &b);
 	flow_hang_up(a, b);
 	lab_idle(lab, 5000);
