@@ -91,6 +91,22 @@ Test(http, a_request_over_8_KiB_is_too_large)
 	cr_assert_eq(http_request_parse(slice_of(text, 100), &rq), 0);
 }
 
+/* Prometheus' convention: counters, and only they, end in _total. */
+static void check_one(
+		const char *text, const json_t *o, const char *name, const char *kind)
+{
+	char line[160];
+	size_t n = strlen(name);
+	bool total = n > 6 && strcmp(&name[n - 6], "_total") == 0;
+
+	snprintf(line, sizeof(line), "# TYPE msrp_relay_%s %s\n", name, kind);
+	cr_expect(strstr(text, line), "%s", line);
+	snprintf(line, sizeof(line), "# HELP msrp_relay_%s ", name);
+	cr_expect(strstr(text, line), "%s", line);
+	cr_expect_eq(strcmp(kind, "counter") == 0, total, "%s", name);
+	cr_expect_not_null(json_object_get(o, name), "%s", name);
+}
+
 Test(stats, every_statistic_is_in_both_outputs_with_its_kind)
 {
 	struct stats s = {0};
@@ -105,15 +121,7 @@ Test(stats, every_statistic_is_in_both_outputs_with_its_kind)
 	o = stats_json(&s, &p);
 	cr_assert_eq(strlen(text), n);
 	cr_assert_eq(text[n - 1], '\n');
-#define CHECK(name, kind, help)                                                \
-	cr_expect_not_null(json_object_get(o, #name));                             \
-	cr_expect(strstr(text, "# TYPE msrp_relay_" #name " " #kind "\n"), #name); \
-	cr_expect(strstr(text, "# HELP msrp_relay_" #name " "), #name);            \
-	/* Prometheus' convention: counters, and only they, end in _total */       \
-	cr_expect_eq(strcmp(#kind, "counter") == 0,                                \
-			strlen(#name) > 6                                                  \
-					&& strcmp(#name + strlen(#name) - 6, "_total") == 0,       \
-			#name);
+#define CHECK(name, kind, help) check_one(text, o, #name, #kind);
 	STATS_TABLE(CHECK)
 #undef CHECK
 	cr_assert(strstr(text, "\nmsrp_relay_sessions 3\n"));
