@@ -33,7 +33,7 @@ module: $(B)/cpm.so
 ifeq ($(VARIANT),gcc)
 module: modules/cpm/cpm.so
 modules/cpm/cpm.so: $(B)/cpm.so
-	@cp $< $@
+	@cp $< $@.new && mv $@.new $@
 endif
 
 $(KAM)/defs: modules/kamailio-headers.sh
@@ -43,6 +43,7 @@ $(B)/cpm/%.o: %.c $(KAM)/defs $(MAKEFILE_LIST)
 	@mkdir -p $(@D)
 	$(QCC)$(CC) $(CPM_CFLAGS) -MMD -MP -c $< -o $@
 
+# Never written in place: a Kamailio may have it mapped.
 $(B)/cpm.so: $(CPM_OBJ)
 	$(QLD)$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
 
