@@ -16,7 +16,7 @@ struct job *job_new(enum job_kind kind)
 {
 	struct job *j = xcalloc(sizeof(*j));
 
-	j->kind = kind;
+	j->item.kind = kind;
 	return j;
 }
 
@@ -148,26 +148,34 @@ int job_queue_init(struct job_queue *q, uv_loop_t *loop, uv_async_cb cb)
 	return uv_async_init(loop, &q->async, cb);
 }
 
-void job_queue_put(struct job_queue *q, struct job *j)
+void job_queue_put(struct job_queue *q, struct item *first, struct item *last)
 {
-	j->next = NULL;
+	last->next = NULL;
 	uv_mutex_lock(&q->lock);
 	if(q->tail)
-		q->tail->next = j;
+		q->tail->next = first;
 	else
-		q->head = j;
-	q->tail = j;
+		q->head = first;
+	q->tail = last;
 	uv_mutex_unlock(&q->lock);
 	uv_async_send(&q->async);
 }
 
-struct job *job_queue_take(struct job_queue *q)
+struct item *job_queue_take(struct job_queue *q)
 {
-	struct job *j;
+	struct item *i;
 
 	uv_mutex_lock(&q->lock);
-	j = q->head;
+	i = q->head;
 	q->head = q->tail = NULL;
 	uv_mutex_unlock(&q->lock);
-	return j;
+	return i;
+}
+
+void item_free(struct item *i)
+{
+	if(i->kind == JOB_EVENT)
+		free(i);
+	else
+		job_free((struct job *)i);
 }

@@ -27,6 +27,21 @@ enum job_kind
 	JOB_ENDED  /* to the main thread: a session is gone */
 };
 
+/* What a queue carries: first member of a job and of a note. */
+struct item
+{
+	struct item *next;
+	enum job_kind kind;
+};
+
+/* An event on its way to the main thread; its strings stand behind it. */
+struct note
+{
+	struct item item; /* JOB_EVENT */
+	struct relay_event event;
+	char text[];
+};
+
 struct job_block
 {
 	struct job_block *next;
@@ -38,9 +53,8 @@ struct listing; /* relay.c: a page that is being put together */
 
 struct job
 {
-	struct job *next;
-	enum job_kind kind;
-	struct worker *w;
+	struct item item;
+	struct job *next; /* of the commands that wait for a session's end */
 	struct job_block *mem;
 
 	/* parameters */
@@ -59,11 +73,10 @@ struct job
 	int n_infos;
 	relay_done_cb *cb;
 	void *arg;
-
-	struct relay_event event;
 };
 
 struct job *job_new(enum job_kind kind);
+void item_free(struct item *i);
 void job_free(struct job *j);
 
 /* Zeroed memory that lives as long as the job; never NULL. */
@@ -82,14 +95,18 @@ void job_describe(struct job *j, struct relay_session_info *to,
 
 /* cb runs on the loop's thread when jobs have been put into the queue. */
 int job_queue_init(struct job_queue *q, uv_loop_t *loop, uv_async_cb cb);
-void job_queue_put(struct job_queue *q, struct job *j);
+/* A list of items, first to last. */
+void job_queue_put(struct job_queue *q, struct item *first, struct item *last);
 /* All that is queued, first come first; NULL = empty. */
-struct job *job_queue_take(struct job_queue *q);
+struct item *job_queue_take(struct job_queue *q);
 
 /* session.c: do a command in its worker. True: the job is to go back now. */
 bool session_command(struct worker *w, struct job *j);
 
-/* relay.c: hand a job to the main thread. */
-void relay_post(struct relay *r, struct job *j);
+/* relay.c: hand a list of items to the main thread. */
+void relay_post(struct relay *r, struct item *first, struct item *last);
+
+/* worker.c: hand an item to the main thread at the end of this round. */
+void worker_post(struct worker *w, struct item *i);
 
 #endif

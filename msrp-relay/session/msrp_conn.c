@@ -339,7 +339,7 @@ static const char *reason(int err)
 	return text ? text : "connection lost";
 }
 
-static void leg_lost(struct leg *l, const struct conn *c, int err)
+static void leg_lost(struct leg *l, int err)
 {
 	bool busy = l->queue || l->n_unfinished || l->txns;
 
@@ -356,7 +356,7 @@ static void on_closed(struct conn *c, int err)
 
 	wait_end(mc);
 	while(mc->legs)
-		leg_lost(mc->legs, c, err);
+		leg_lost(mc->legs, err);
 }
 
 static const struct conn_ops ops = {on_open, on_data, on_pull, on_closed};

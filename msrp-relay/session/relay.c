@@ -58,9 +58,9 @@ struct listing
 	void *arg;
 };
 
-void relay_post(struct relay *r, struct job *j)
+void relay_post(struct relay *r, struct item *first, struct item *last)
 {
-	job_queue_put(&r->back, j);
+	job_queue_put(&r->back, first, last);
 }
 
 static struct entry *find(struct relay *r, const char *name)
@@ -114,10 +114,7 @@ static void job_done(struct relay *r, struct job *j)
 {
 	struct entry *e;
 
-	switch(j->kind) {
-		case JOB_EVENT:
-			r->on_event(r->event_arg, &j->event);
-			break;
+	switch(j->item.kind) {
 		case JOB_ENDED:
 			e = find(r, j->session);
 			/* With a create on its way there a new one of that name exists. */
@@ -146,11 +143,16 @@ static void job_done(struct relay *r, struct job *j)
 static void on_back(uv_async_t *async)
 {
 	struct relay *r = async->data;
-	struct job *j = job_queue_take(&r->back), *next;
+	struct item *i = job_queue_take(&r->back), *next;
 
-	for(; j; j = next) {
-		next = j->next;
-		job_done(r, j);
+	for(; i; i = next) {
+		next = i->next;
+		if(i->kind == JOB_EVENT) {
+			r->on_event(r->event_arg, &((struct note *)i)->event);
+			free(i);
+		} else {
+			job_done(r, (struct job *)i);
+		}
 	}
 }
 
@@ -158,9 +160,9 @@ static void on_back(uv_async_t *async)
 static void refuse(struct relay *r, struct job *j, int rc)
 {
 	j->rc = rc;
-	if(j->kind == JOB_CREATE)
-		j->kind = JOB_SHOW; /* nothing was created */
-	relay_post(r, j);
+	if(j->item.kind == JOB_CREATE)
+		j->item.kind = JOB_SHOW; /* nothing was created */
+	relay_post(r, &j->item, &j->item);
 }
 
 static struct job *command(struct relay *r, enum job_kind kind,
@@ -177,8 +179,7 @@ static struct job *command(struct relay *r, enum job_kind kind,
 
 static void send_to(struct entry *e, struct job *j)
 {
-	j->w = e->w;
-	job_queue_put(&e->w->queue, j);
+	job_queue_put(&e->w->queue, &j->item, &j->item);
 }
 
 static struct worker *least_used(struct relay *r)
@@ -321,7 +322,7 @@ void relay_session_list(struct relay *r, const char *owner, uint64_t offset,
 	}
 	l->pending = r->n_workers;
 	for(int i = 0; i < r->n_workers; i++)
-		job_queue_put(&r->workers[i].queue, jobs[i]);
+		job_queue_put(&r->workers[i].queue, &jobs[i]->item, &jobs[i]->item);
 }
 
 int relay_tls_reload(struct relay *r)
@@ -374,16 +375,16 @@ void relay_stop(struct relay **rp)
 {
 	struct relay *r = *rp;
 	struct entry *e, *next;
-	struct job *j;
+	struct item *i;
 
 	*rp = NULL;
 	if(r == NULL)
 		return;
-	for(int i = 0; i < r->n_workers; i++)
-		worker_stop(&r->workers[i]);
-	while((j = r->back.head) != NULL) {
-		r->back.head = j->next;
-		job_free(j);
+	for(int k = 0; k < r->n_workers; k++)
+		worker_stop(&r->workers[k]);
+	while((i = r->back.head) != NULL) {
+		r->back.head = i->next;
+		item_free(i);
 	}
 	HASH_ITER(hh, r->entries, e, next)
 	entry_remove(r, e);

@@ -20,21 +20,35 @@ void session_activity(struct session *s)
 	s->active_at = worker_now(s->w);
 }
 
+static const char *note_str(char **at, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *to = *at;
+
+	memcpy(to, s, n);
+	*at += n;
+	return to;
+}
+
+/* error is static text. */
 void session_event(struct session *s, enum relay_event_type type,
 		struct leg *leg, const char *message_id, uint64_t bytes, int status,
 		const char *error)
 {
-	struct job *j = job_new(JOB_EVENT);
+	size_t n = sizeof(struct note) + strlen(s->name) + strlen(s->owner) + 4
+			+ (leg ? strlen(leg->name) : 0)
+			+ (message_id ? strlen(message_id) : 0);
+	struct note *note = xmalloc(n);
+	char *at = note->text;
 
-	j->event.type = type;
-	j->event.session = job_str(j, s->name);
-	j->event.owner = job_str(j, s->owner);
-	j->event.leg = leg ? job_str(j, leg->name) : NULL;
-	j->event.message_id = job_str(j, message_id);
-	j->event.bytes = bytes;
-	j->event.status = status;
-	j->event.error = job_str(j, error);
-	relay_post(s->w->relay, j);
+	note->item.kind = JOB_EVENT;
+	note->event = (struct relay_event){
+			.type = type, .bytes = bytes, .status = status, .error = error};
+	note->event.session = note_str(&at, s->name);
+	note->event.owner = note_str(&at, s->owner);
+	note->event.leg = leg ? note_str(&at, leg->name) : NULL;
+	note->event.message_id = message_id ? note_str(&at, message_id) : NULL;
+	worker_post(s->w, &note->item);
 }
 
 static struct session *find(struct worker *w, const char *name)
@@ -110,11 +124,11 @@ void session_end(struct session *s)
 	log_debug("session %s: ended", s->name);
 	for(j = take_closers(s); j; j = next) {
 		next = j->next;
-		relay_post(w->relay, j);
+		worker_post(w, &j->item);
 	}
 	j = job_new(JOB_ENDED);
 	j->session = job_str(j, s->name);
-	relay_post(w->relay, j);
+	worker_post(w, &j->item);
 	free(s);
 }
 
@@ -320,7 +334,7 @@ bool session_command(struct worker *w, struct job *j)
 	struct leg *l = NULL;
 
 	j->rc = RELAY_OK;
-	switch(j->kind) {
+	switch(j->item.kind) {
 		case JOB_CREATE:
 			j->rc = do_create(w, j, &s);
 			break;

@@ -165,24 +165,43 @@ static void worker_shut(struct worker *w)
 	uv_walk(&w->loop, close_conn, NULL);
 	wheel_close(&w->net.wheel);
 	uv_close((uv_handle_t *)&w->queue.async, NULL);
+	uv_close((uv_handle_t *)&w->send_out, NULL);
+}
+
+void worker_post(struct worker *w, struct item *i)
+{
+	i->next = NULL;
+	if(w->out_tail)
+		w->out_tail->next = i;
+	else
+		w->out = i;
+	w->out_tail = i;
+}
+
+static void on_send_out(uv_prepare_t *prepare)
+{
+	struct worker *w = prepare->data;
+
+	if(w->out == NULL)
+		return;
+	relay_post(w->relay, w->out, w->out_tail);
+	w->out = w->out_tail = NULL;
 }
 
 static void on_jobs(uv_async_t *async)
 {
 	struct worker *w = async->data;
-	struct job *j = job_queue_take(&w->queue), *next;
+	struct item *i = job_queue_take(&w->queue), *next;
 
 	uv_update_time(&w->loop);
-	for(; j; j = next) {
-		next = j->next;
-		if(j->kind == JOB_STOP) {
-			job_free(j);
+	for(; i; i = next) {
+		next = i->next;
+		if(i->kind == JOB_STOP)
 			w->stopping = true;
-		} else if(w->stopping) {
-			job_free(j);
-		} else if(session_command(w, j)) {
-			relay_post(w->relay, j);
-		}
+		if(w->stopping)
+			item_free(i);
+		else if(session_command(w, (struct job *)i))
+			worker_post(w, i);
 	}
 	net_flush(&w->net);
 	if(w->stopping && !uv_is_closing((uv_handle_t *)async))
@@ -218,11 +237,12 @@ static void spares_free(struct worker *w)
 
 static void worker_free(struct worker *w)
 {
-	struct job *j;
+	struct item *i;
 
-	while((j = w->queue.head) != NULL) {
-		w->queue.head = j->next;
-		job_free(j);
+	on_send_out(&w->send_out);
+	while((i = w->queue.head) != NULL) {
+		w->queue.head = i->next;
+		item_free(i);
 	}
 	uv_loop_close(&w->loop);
 	uv_mutex_destroy(&w->queue.lock);
@@ -263,6 +283,9 @@ int worker_start(struct worker *w, struct relay *relay, int index,
 	net_init(&w->net);
 	err = job_queue_init(&w->queue, &w->loop, on_jobs);
 	w->queue.async.data = w;
+	uv_prepare_init(&w->loop, &w->send_out);
+	w->send_out.data = w;
+	uv_prepare_start(&w->send_out, on_send_out);
 	if(err == 0)
 		err = listener_start(w, &w->tcp, conf->listen_port + index, false);
 	if(err == 0 && tls)
@@ -284,9 +307,12 @@ int worker_start(struct worker *w, struct relay *relay, int index,
 
 void worker_stop(struct worker *w)
 {
+	struct job *j;
+
 	if(!w->started)
 		return;
-	job_queue_put(&w->queue, job_new(JOB_STOP));
+	j = job_new(JOB_STOP);
+	job_queue_put(&w->queue, &j->item, &j->item);
 	uv_thread_join(&w->thread);
 	w->started = false;
 	worker_free(w);

@@ -19,6 +19,7 @@ struct delivery;
 struct txn;
 struct msrp_conn;
 struct job;
+struct item;
 
 #define RANDOM_BYTES 2048 /* fetched from the kernel at once */
 
@@ -37,7 +38,7 @@ struct job_queue
 {
 	uv_mutex_t lock;
 	uv_async_t async;
-	struct job *head, *tail;
+	struct item *head, *tail;
 };
 
 struct worker
@@ -49,6 +50,8 @@ struct worker
 	bool started;
 	uv_loop_t loop;
 	struct job_queue queue;
+	struct item *out, *out_tail; /* for the main thread, sent once a round */
+	uv_prepare_t send_out;
 	struct net net;
 	struct stats stats;
 	struct listener tcp, tls;
