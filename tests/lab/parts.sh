@@ -5,6 +5,11 @@
 # sets the addresses and directories. The order is that of starting.
 PARTS=(core relay cpm isf)
 
+# A program of this build; without it the part cannot start.
+built() {
+	[ -e "$CPM_BIN/$1" ] || { echo "lab $N: $CPM_BIN/$1 is missing; run 'make' first" >&2; return 1; }
+}
+
 # A Kamailio of this lab: its own process group, pid file, run-time directory
 # and control socket; everything logged to standard error.
 kamailio_spawn() {
@@ -53,6 +58,7 @@ core_ready() { sip_ping "$CORE_IP"; }
 
 # The PF: the operator's own configuration with the lab's values.
 cpm_start() {
+	built cpm.so || return 1
 	{
 		preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
 			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT"
@@ -69,6 +75,7 @@ cpm_start() {
 cpm_ready() { sip_ping "$PF_IP"; }
 
 relay_start() {
+	built msrp-relay || return 1
 	[ -s "$CONF/relay.pem" ] || relay_certificate || return 1
 	{
 		echo "# written by tests/lab/lab; changes are lost"
