@@ -51,13 +51,16 @@ all: ## build cpm.so, msrp-relay and msrp-relayctl
 deps: ## install the Debian packages that building, tests and demo need (root)
 	@bash tests/deps.sh
 
+# Each part adds its files (DESTDIR, PREFIX).
+install: all ## install the module, the daemon and its manual under DESTDIR and PREFIX
+
 include modules/modules.mk
 include msrp-relay/relay.mk
 include tests/tests.mk
 
 help: ## this list
 	@echo "VARIANT=gcc|clang|asan chooses the compiler; PREFIX and DESTDIR are for install."
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 16
+	@grep -hE '^[a-z0-9-]+::?.*##' $(MAKEFILE_LIST) | sed -E 's/::?.*## /\t/' | sort | expand -t 16
 
 FORMAT_FILES = $(shell git ls-files '*.c' '*.h')
 format: ## clang-format over the tree
