@@ -11,193 +11,170 @@
 #include "client.h"
 
 #define PASSWORD_MAX 256
+#define ROW_BASE 1000 /* getopt's value of the first row */
 
+/* What an option does; O_STRING and O_FLAG just fill a field. */
 enum opt
 {
-	O_USER = 256,
-	O_PASSWORD,
+	O_STRING,
+	O_FLAG,
 	O_PASSWORD_FILE,
-	O_AUTH_USER,
-	O_DOMAIN,
-	O_INSTANCE,
-	O_PROXY,
-	O_LOCAL,
 	O_TRANSPORT,
-	O_IDENTITY,
-	O_FROM,
-	O_USER_AGENT,
-	O_REGISTER,
 	O_NO_REGISTER,
-	O_NO_UNREGISTER,
 	O_REGISTER_EXPIRES,
-	O_GRUU,
-	O_TO,
-	O_EXPLODER,
-	O_CONFERENCE,
-	O_GROUP,
-	O_FILE,
-	O_TEXT,
-	O_TYPE,
-	O_SUBJECT,
-	O_MULTIPART,
-	O_MODE,
-	O_REPLY_TO,
-	O_EXPIRES,
-	O_IMDN,
-	O_IMDN_ID,
-	O_ANONYMOUS,
-	O_CONVERSATION,
-	O_CONTRIBUTION,
-	O_IN_REPLY_TO,
-	O_REPLY_FROM,
-	O_REPLY_ADDRESS,
 	O_HEADER,
+	O_TO,
+	O_FILE,
+	O_TYPE,
+	O_MODE,
+	O_EXPIRES,
 	O_CANCEL_AFTER,
-	O_OUT,
-	O_NO_ANSWER,
-	O_RAW,
-	O_NO_IMDN,
-	O_NO_DISPLAY,
-	O_ANSWER_CODE,
-	O_RING,
-	O_RATE,
-	O_MSRP_ANSWER,
-	O_MAX_BYTES,
-	O_SETUP,
-	O_NO_CEMA,
-	O_TLS,
-	O_EXACT_RANGE,
-	O_SUCCESS_REPORT,
-	O_CHUNK,
-	O_CHUNK_ATTRIBUTE,
 	O_COUNT,
 	O_PARALLEL,
+	O_RING,
+	O_ANSWER_CODE,
+	O_MSRP_ANSWER,
+	O_RATE,
+	O_MAX_BYTES,
+	O_SETUP,
+	O_CHUNK,
 	O_TIMEOUT,
-	O_PROGRESS,
 	O_HELP,
-	O_VERSION
+	O_VERSION,
 };
 
 struct row
 {
 	const char *name, *arg; /* arg NULL: takes none */
 	enum opt id;
+	size_t at;        /* the field */
 	const char *help; /* a row without a name is a heading */
 };
 
+#define STRING(field) O_STRING, offsetof(struct cl_opts, field)
+#define FLAG(field) O_FLAG, offsetof(struct cl_opts, field)
+
 static const struct row rows[] = {
-		{NULL, NULL, 0, "The user and his network"},
-		{"user", "NAME", O_USER, "user part of the address (required)"},
-		{"domain", "NAME", O_DOMAIN, "home domain (required)"},
-		{"password", "WORD", O_PASSWORD,
+		{NULL, NULL, 0, 0, "The user and his network"},
+		{"user", "NAME", STRING(user), "user part of the address (required)"},
+		{"domain", "NAME", STRING(domain), "home domain (required)"},
+		{"password", "WORD", STRING(password),
 				"digest password; better $CPM_PASSWORD or a file"},
-		{"password-file", "PATH", O_PASSWORD_FILE,
+		{"password-file", "PATH", O_PASSWORD_FILE, 0,
 				"first line of the file is the password"},
-		{"auth-user", "NAME", O_AUTH_USER,
+		{"auth-user", "NAME", STRING(auth_user),
 				"digest user name, when it is not --user"},
-		{"proxy", "HOST[:PORT]", O_PROXY,
+		{"proxy", "HOST[:PORT]", STRING(proxy),
 				"where requests go (P-CSCF, SBC, core); default: by the "
 				"Request-URI"},
-		{"local", "ADDR[:PORT]", O_LOCAL, "local address for SIP and MSRP"},
-		{"transport", "udp|tcp", O_TRANSPORT,
+		{"local", "ADDR[:PORT]", STRING(local),
+				"local address for SIP and MSRP"},
+		{"transport", "udp|tcp", O_TRANSPORT, 0,
 				"towards the proxy; udp changes to tcp for requests over 1300 "
 				"bytes (RFC 3261 18.1.1)"},
-		{"instance", "URN", O_INSTANCE,
+		{"instance", "URN", STRING(instance),
 				"+sip.instance, e.g. urn:gsma:imei:...; default: a UUID of "
 				"user "
 				"and address"},
-		{"gruu", NULL, O_GRUU, "use the registered public GRUU as Contact"},
-		{"register", NULL, O_REGISTER, "send: register first"},
-		{"no-register", NULL, O_NO_REGISTER, "receive: do not register"},
-		{"no-unregister", NULL, O_NO_UNREGISTER, "stay registered on exit"},
-		{"register-expires", "SECONDS", O_REGISTER_EXPIRES,
+		{"gruu", NULL, FLAG(gruu), "use the registered public GRUU as Contact"},
+		{"register", NULL, FLAG(do_register), "send: register first"},
+		{"no-register", NULL, O_NO_REGISTER, 0, "receive: do not register"},
+		{"no-unregister", NULL, FLAG(keep_registration),
+				"stay registered on exit"},
+		{"register-expires", "SECONDS", O_REGISTER_EXPIRES, 0,
 				"asked for with REGISTER; default 600"},
-		{"user-agent", "TEXT", O_USER_AGENT,
+		{"user-agent", "TEXT", STRING(user_agent),
 				"default \"CPM-client/OMA2.2 cpm-client/" CPM_VERSION "\""},
-		{"header", "'NAME: VALUE'", O_HEADER,
+		{"header", "'NAME: VALUE'", O_HEADER, 0,
 				"extra header field in requests (send) or answers (receive); "
 				"may be repeated"},
-		{NULL, NULL, 0, "What to send, and to whom"},
-		{"to", "ADDRESS", O_TO,
+		{NULL, NULL, 0, 0, "What to send, and to whom"},
+		{"to", "ADDRESS", O_TO, 0,
 				"recipient: a URI, +NUMBER or a user of the domain; may be "
 				"repeated with a list"},
-		{"exploder", "URI", O_EXPLODER,
+		{"exploder", "URI", STRING(exploder),
 				"1-to-many: EXPLODER-URI; each --to goes into the list"},
-		{"conference", "URI", O_CONFERENCE,
+		{"conference", "URI", STRING(conference),
 				"ad-hoc group: Controlling Function; each --to goes into the "
 				"list"},
-		{"group", NULL, O_GROUP, "--to is a pre-defined group"},
-		{"text", "TEXT", O_TEXT, "a text part"},
-		{"file", "PATH", O_FILE,
+		{"group", NULL, FLAG(group), "--to is a pre-defined group"},
+		{"text", "TEXT", STRING(text), "a text part"},
+		{"file", "PATH", O_FILE, 0,
 				"a part from a file; several parts become multipart"},
-		{"type", "TYPE", O_TYPE,
+		{"type", "TYPE", O_TYPE, 0,
 				"media type of the --file before it, or of the text"},
-		{"multipart", "mixed|related", O_MULTIPART,
+		{"multipart", "mixed|related", STRING(multipart),
 				"kind of multipart; also for a single part"},
-		{"subject", "TEXT", O_SUBJECT, "Subject"},
-		{"mode", "auto|pager|large", O_MODE,
+		{"subject", "TEXT", STRING(subject), "Subject"},
+		{"mode", "auto|pager|large", O_MODE, 0,
 				"default auto: large over 1300 bytes of message/cpim"},
-		{"reply-to", "URI", O_REPLY_TO, "Reply-To: where replies should go"},
-		{"identity", "URI", O_IDENTITY,
+		{"reply-to", "URI", STRING(reply_to),
+				"Reply-To: where replies should go"},
+		{"identity", "URI", STRING(identity),
 				"P-Preferred-Identity and CPIM From: one of the registered "
 				"addresses"},
-		{"from", "ADDRESS", O_FROM, "From; default: sip:USER@DOMAIN"},
-		{"anonymous", NULL, O_ANONYMOUS, "Privacy: id, anonymous From"},
-		{"expires", "SECONDS", O_EXPIRES,
+		{"from", "ADDRESS", STRING(from), "From; default: sip:USER@DOMAIN"},
+		{"anonymous", NULL, FLAG(anonymous), "Privacy: id, anonymous From"},
+		{"expires", "SECONDS", O_EXPIRES, 0,
 				"Expires (pager) or Message-Expires (large)"},
-		{"imdn", "LIST", O_IMDN,
+		{"imdn", "LIST", STRING(imdn),
 				"reports asked for: delivered,displayed,failed,interworked"},
-		{"imdn-id", "ID", O_IMDN_ID, "imdn.Message-ID; default: random"},
-		{"conversation-id", "ID", O_CONVERSATION,
+		{"imdn-id", "ID", STRING(imdn_id), "imdn.Message-ID; default: random"},
+		{"conversation-id", "ID", STRING(conversation_id),
 				"of an existing conversation; default: new"},
-		{"contribution-id", "ID", O_CONTRIBUTION, "default: new"},
-		{"in-reply-to", "ID", O_IN_REPLY_TO,
+		{"contribution-id", "ID", STRING(contribution_id), "default: new"},
+		{"in-reply-to", "ID", STRING(in_reply_to),
 				"InReplyTo-Contribution-ID: of the message that is answered"},
-		{"reply-from", "PATH", O_REPLY_FROM,
+		{"reply-from", "PATH", STRING(reply_from),
 				"reply to the last \"received\" event in this file"},
-		{"reply-address", "URI", O_REPLY_ADDRESS,
+		{"reply-address", "URI", STRING(reply_address),
 				"reply to this address instead"},
-		{"cancel-after", "MS", O_CANCEL_AFTER, "give up after so long"},
-		{"count", "N", O_COUNT,
+		{"cancel-after", "MS", O_CANCEL_AFTER, 0, "give up after so long"},
+		{"count", "N", O_COUNT, 0,
 				"send: copies; receive: messages before it ends (0: no end)"},
-		{"parallel", "N", O_PARALLEL, "send: copies under way at once"},
-		{NULL, NULL, 0, "Receiving"},
-		{"out", "DIR", O_OUT, "directory for payloads; default ."},
-		{"raw", NULL, O_RAW, "write the whole CPIM entity instead"},
-		{"ring", "MS", O_RING, "180 first, the final answer so much later"},
-		{"answer-code", "N", O_ANSWER_CODE, "answer with this SIP status"},
-		{"no-answer", NULL, O_NO_ANSWER, "give no final answer"},
-		{"no-imdn", NULL, O_NO_IMDN, "send no reports"},
-		{"no-display", NULL, O_NO_DISPLAY, "send no displayed report"},
-		{"msrp-answer", "CODE[@BYTE]", O_MSRP_ANSWER,
+		{"parallel", "N", O_PARALLEL, 0, "send: copies under way at once"},
+		{NULL, NULL, 0, 0, "Receiving"},
+		{"out", "DIR", STRING(out), "directory for payloads; default ."},
+		{"raw", NULL, FLAG(raw), "write the whole CPIM entity instead"},
+		{"ring", "MS", O_RING, 0, "180 first, the final answer so much later"},
+		{"answer-code", "N", O_ANSWER_CODE, 0, "answer with this SIP status"},
+		{"no-answer", NULL, FLAG(no_answer), "give no final answer"},
+		{"no-imdn", NULL, FLAG(no_imdn), "send no reports"},
+		{"no-display", NULL, FLAG(no_display), "send no displayed report"},
+		{"msrp-answer", "CODE[@BYTE]", O_MSRP_ANSWER, 0,
 				"MSRP status for chunks from this byte on; 0: none at all"},
-		{"rate", "BYTES", O_RATE, "read at most so many bytes a second"},
-		{"max-bytes", "N", O_MAX_BYTES, "largest message that is taken"},
-		{NULL, NULL, 0, "MSRP"},
-		{"setup", "actpass|active|passive", O_SETUP,
+		{"rate", "BYTES", O_RATE, 0, "read at most so many bytes a second"},
+		{"max-bytes", "N", O_MAX_BYTES, 0, "largest message that is taken"},
+		{NULL, NULL, 0, 0, "MSRP"},
+		{"setup", "actpass|active|passive", O_SETUP, 0,
 				"role that is offered (actpass) or answered (active)"},
-		{"no-cema", NULL, O_NO_CEMA, "no a=msrp-cema"},
-		{"tls", NULL, O_TLS, "MSRP over TLS with a=fingerprint"},
-		{"chunk", "BYTES", O_CHUNK,
+		{"no-cema", NULL, FLAG(no_cema), "no a=msrp-cema"},
+		{"tls", NULL, FLAG(tls), "MSRP over TLS with a=fingerprint"},
+		{"chunk", "BYTES", O_CHUNK, 0,
 				"largest chunk; default 65536, 0: the message in one"},
-		{"chunk-attribute", "NAME", O_CHUNK_ATTRIBUTE,
+		{"chunk-attribute", "NAME", STRING(chunk_attr),
 				"SDP attribute that negotiates the chunk size"},
-		{"exact-range", NULL, O_EXACT_RANGE,
+		{"exact-range", NULL, FLAG(exact_range),
 				"end in every Byte-Range, not \"*\""},
-		{"success-report", NULL, O_SUCCESS_REPORT, "Success-Report: yes"},
-		{NULL, NULL, 0, "Everything else"},
-		{"timeout", "SECONDS", O_TIMEOUT,
+		{"success-report", NULL, FLAG(success_report), "Success-Report: yes"},
+		{NULL, NULL, 0, 0, "Finding stored copies (match)"},
+		{"events", "PATH", STRING(events),
+				"what send and receive have printed"},
+		{"folder", "NAME", STRING(folder),
+				"folder of the objects that --file names, as UID.eml"},
+		{NULL, NULL, 0, 0, "Everything else"},
+		{"timeout", "SECONDS", O_TIMEOUT, 0,
 				"end after so long; register: stay so long; default send 60, "
 				"else none"},
-		{"progress", NULL, O_PROGRESS, "events while bytes go out"},
-		{"help", NULL, O_HELP, "this text"},
-		{"version", NULL, O_VERSION, "the version"},
+		{"progress", NULL, FLAG(progress), "events while bytes go out"},
+		{"help", NULL, O_HELP, 0, "this text"},
+		{"version", NULL, O_VERSION, 0, "the version"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
 static void help(void)
 {
-	puts("Usage: cpm-client register|send|receive [OPTION]...\n"
+	puts("Usage: cpm-client register|send|receive|match [OPTION]...\n"
 		 "\n"
 		 "An OMA CPM client: standalone messages in pager and large message "
 		 "mode.\nPrints one JSON object a line for every event.\n");
@@ -256,100 +233,6 @@ static const char *password_read(const char *path)
 	fclose(f);
 	buf[strcspn(buf, "\r\n")] = '\0';
 	return buf;
-}
-
-/* Options that are just a string. */
-static const char **string_option(struct cl_opts *o, enum opt id)
-{
-	switch(id) {
-		case O_USER:
-			return &o->user;
-		case O_PASSWORD:
-			return &o->password;
-		case O_AUTH_USER:
-			return &o->auth_user;
-		case O_DOMAIN:
-			return &o->domain;
-		case O_INSTANCE:
-			return &o->instance;
-		case O_PROXY:
-			return &o->proxy;
-		case O_LOCAL:
-			return &o->local;
-		case O_IDENTITY:
-			return &o->identity;
-		case O_FROM:
-			return &o->from;
-		case O_USER_AGENT:
-			return &o->user_agent;
-		case O_EXPLODER:
-			return &o->exploder;
-		case O_CONFERENCE:
-			return &o->conference;
-		case O_TEXT:
-			return &o->text;
-		case O_SUBJECT:
-			return &o->subject;
-		case O_REPLY_TO:
-			return &o->reply_to;
-		case O_IMDN:
-			return &o->imdn;
-		case O_IMDN_ID:
-			return &o->imdn_id;
-		case O_CONVERSATION:
-			return &o->conversation_id;
-		case O_CONTRIBUTION:
-			return &o->contribution_id;
-		case O_IN_REPLY_TO:
-			return &o->in_reply_to;
-		case O_REPLY_FROM:
-			return &o->reply_from;
-		case O_REPLY_ADDRESS:
-			return &o->reply_address;
-		case O_OUT:
-			return &o->out;
-		case O_CHUNK_ATTRIBUTE:
-			return &o->chunk_attr;
-		default:
-			return NULL;
-	}
-}
-
-/* Options that are just a switch. */
-static bool *switch_option(struct cl_opts *o, enum opt id)
-{
-	switch(id) {
-		case O_REGISTER:
-			return &o->do_register;
-		case O_NO_UNREGISTER:
-			return &o->keep_registration;
-		case O_GRUU:
-			return &o->gruu;
-		case O_GROUP:
-			return &o->group;
-		case O_ANONYMOUS:
-			return &o->anonymous;
-		case O_NO_ANSWER:
-			return &o->no_answer;
-		case O_RAW:
-			return &o->raw;
-		case O_NO_IMDN:
-			return &o->no_imdn;
-		case O_NO_DISPLAY:
-			return &o->no_display;
-		case O_NO_CEMA:
-			return &o->no_cema;
-		case O_TLS:
-			return &o->tls;
-		case O_EXACT_RANGE:
-			return &o->exact_range;
-		case O_SUCCESS_REPORT:
-			return &o->success_report;
-		case O_PROGRESS:
-			return &o->progress;
-		default:
-			return NULL;
-	}
 }
 
 /* An address as people type it: "bob", "bob@host", "+15550102" or a URI. */
@@ -417,9 +300,6 @@ static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 				o->file[o->n_files - 1].type = arg;
 			else
 				o->type = arg;
-			break;
-		case O_MULTIPART:
-			o->multipart = arg;
 			break;
 		case O_MODE:
 			o->mode = strcmp(arg, "pager") == 0 ? CL_PAGER
@@ -491,10 +371,10 @@ static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 
 static void command_read(struct cl_opts *o, int argc, char **argv)
 {
-	static const char *const names[] = {"register", "send", "receive"};
+	static const char *const names[] = {"register", "send", "receive", "match"};
 
 	if(argc > 1)
-		for(int i = 0; i < 3; i++)
+		for(int i = 0; i < 4; i++)
 			if(strcmp(argv[1], names[i]) == 0) {
 				o->command = (enum cl_command)i;
 				return;
@@ -508,11 +388,16 @@ static void command_read(struct cl_opts *o, int argc, char **argv)
 		help();
 		exit(CL_OK);
 	}
-	usage("the first word is register, send or receive");
+	usage("the first word is register, send, receive or match");
 }
 
 static void check(struct cl_opts *o)
 {
+	if(o->command == CL_MATCH) {
+		if(!o->events || !o->folder || o->n_files == 0)
+			usage("match wants --events, --folder and --file");
+		return;
+	}
 	if(!o->user || !o->domain)
 		usage("--user and --domain are required");
 	addresses(o);
@@ -556,29 +441,20 @@ void cl_opts_parse(struct cl_opts *o, int argc, char **argv)
 		if(rows[i].name)
 			longs[n++] = (struct option){rows[i].name,
 					rows[i].arg ? required_argument : no_argument, NULL,
-					(int)rows[i].id};
+					ROW_BASE + (int)i};
 	optind = 2;
 	opterr = 0;
 	while((id = getopt_long(argc, argv, "v", longs, NULL)) != -1) {
-		const struct row *r = NULL;
-		const char **text;
-		bool *flag;
+		const struct row *r = &rows[id - ROW_BASE];
 
-		if(id == 'v') {
+		if(id == 'v')
 			o->verbose++;
-			continue;
-		}
-		for(size_t i = 0; i < ROWS && !r; i++)
-			if(rows[i].name && (int)rows[i].id == id)
-				r = &rows[i];
-		if(!r)
+		else if(id < ROW_BASE)
 			usage("unknown option or missing value: %s", argv[optind - 1]);
-		text = string_option(o, r->id);
-		flag = switch_option(o, r->id);
-		if(text)
-			*text = optarg;
-		else if(flag)
-			*flag = true;
+		else if(r->id == O_STRING)
+			*(const char **)((char *)o + r->at) = optarg;
+		else if(r->id == O_FLAG)
+			*(bool *)((char *)o + r->at) = true;
 		else
 			special_option(o, r, optarg);
 	}

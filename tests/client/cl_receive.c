@@ -154,6 +154,36 @@ static void event_address(json_t *e, const char *key, const char *header)
 	}
 }
 
+/* Addresses of the sender: all that the network asserts, else From. */
+static void parties(json_t *e)
+{
+	json_t *all = json_object_get(e, "headers"), *out = json_array(), *v;
+	struct slice list = {0}, one;
+	const char *name;
+
+	json_object_foreach(all, name, v)
+	{
+		if(strcasecmp(name, "P-Asserted-Identity") == 0)
+			list = slice_str(json_string_value(v));
+		if(strcasecmp(name, "P-Asserted-Service") == 0) {
+			struct slice s = slice_str(json_string_value(v));
+			bool group = s.n > 6
+					&& slice_eq(slice_skip(s, s.n - 6), SLICE(".group"));
+			json_object_set_new(e, "group", json_boolean(group));
+		}
+	}
+	/* A comma within an address cannot come unquoted, and a quoted display
+	 * name with one yields a piece without an address. */
+	while(list.n > 0) {
+		one = cl_address(slice_cut(list, ',', &list));
+		if(one.n > 0 && memchr(one.p, ':', one.n))
+			json_array_append_new(out, json_stringn(one.p, one.n));
+	}
+	if(json_array_size(out) == 0 && json_object_get(e, "from"))
+		json_array_append(out, json_object_get(e, "from"));
+	json_object_set_new(e, "parties", out);
+}
+
 void cl_receive_sender(json_t *e)
 {
 	event_address(e, "reply_to", "Reply-To");
@@ -163,6 +193,7 @@ void cl_receive_sender(json_t *e)
 	json_object_set(e, "originator",
 			json_object_get(
 					e, json_object_get(e, "asserted") ? "asserted" : "from"));
+	parties(e);
 }
 
 /* The text between <element> and </element>; good enough for a test client's

@@ -245,9 +245,13 @@ static void print_outcome(struct cl_out *o)
 	cl_event_text(e, "to", m->to);
 	cl_event_text(e, "conversation_id", m->conversation_id);
 	cl_event_text(e, "contribution_id", m->contribution_id);
+	if(m->in_reply_to)
+		cl_event_text(e, "in_reply_to_contribution_id", m->in_reply_to);
 	cl_event_text(e, "imdn_message_id", m->imdn_id);
 	if(m->is_imdn)
 		cl_event_text(e, "imdn", m->imdn_kind);
+	json_object_set_new(e, "group", json_boolean(m->group));
+	json_object_set_new(e, "parties", json_pack("[s]", m->to));
 	json_object_set_new(e, "bytes", json_integer((json_int_t)m->bytes));
 	json_object_set_new(e, "status", json_integer(o->status));
 	json_object_set_new(e, "ms", json_integer(peer_now_ms() - o->started_ms));

@@ -40,7 +40,8 @@ enum cl_command
 {
 	CL_REGISTER,
 	CL_SEND,
-	CL_RECEIVE
+	CL_RECEIVE,
+	CL_MATCH
 };
 enum cl_mode
 {
@@ -81,6 +82,7 @@ struct cl_opts
 	int cancel_after_ms;
 
 	const char *out;
+	const char *events, *folder; /* match */
 	bool no_answer, raw, no_imdn, no_display;
 	int answer_code, ring_ms;
 	const char *answer_reason;
@@ -211,6 +213,10 @@ void cl_accept_event(struct client *c, struct cl_handle *h, nua_event_t event,
 int cl_accept_tick(struct client *c);
 /** One message more; the last of --count ends the client. */
 void cl_receive_counted(struct client *c);
+
+/* ---- cl_sync.c */
+/** The command `match`. @return exit code */
+int cl_sync_match(const struct cl_opts *o);
 
 /* ---- cl_event.c */
 json_t *cl_event_new(const char *name);

@@ -167,6 +167,8 @@ int main(int argc, char **argv)
 	struct sigaction sa = {.sa_handler = on_signal};
 
 	cl_opts_parse(&c.o, argc, argv);
+	if(c.o.command == CL_MATCH)
+		return cl_sync_match(&c.o);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
