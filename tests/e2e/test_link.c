@@ -4,6 +4,7 @@
  * (fake_relay.h): silence, garbage, lost connections, restarts, a full queue;
  * and what operators see of it. The core is played by the test (b2b_ua.h).
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,15 +17,20 @@ static struct lab *lab;
 static struct ua *ua;
 
 /* A lab whose relay the test plays; commands have a second. */
-static void begin(const char *cfg)
+static void begin_without(const char *parts, const char *cfg)
 {
-	lab = lab_own("LAB_WITHOUT=core isf relay",
+	lab = lab_own(fmt("LAB_WITHOUT=%s", parts),
 			fmt("LAB_CPM_CFG_EXTRA=modparam(\"cpm\", \"relay_timeout\", 1000)\n"
 				"modparam(\"cpm\", \"relay_reconnect_min\", 20)\n"
 				"modparam(\"cpm\", \"relay_reconnect_max\", 200)\n%s",
 					cfg ? cfg : ""),
 			NULL);
 	ua = ua_open(lab->core_ip, lab->pf_ip);
+}
+
+static void begin(const char *cfg)
+{
+	begin_without("core isf relay", cfg);
 }
 
 static long long stat(const char *name)
@@ -315,4 +321,56 @@ E2E_TEST(link, sessions_of_an_earlier_life_are_closed,
 	fake_list(f, "");
 	expect_service();
 	fake_stop(f);
+}
+
+/* ---- the real daemon
+ * --------------------------------------------------------- */
+
+static void signal_relay(int sig)
+{
+	long pid = 0;
+
+	sscanf(file_text(fmt("%s/run/relay.pid", lab->dir)), "%ld", &pid);
+	cr_assert_gt(pid, 1);
+	cr_assert_eq(kill((pid_t)pid, sig), 0);
+}
+
+E2E_TEST(link, a_stopped_daemon_is_noticed_and_service_resumes,
+		"SIGSTOP, then SIGCONT; it has kept its sessions")
+{
+	struct call *a, *b;
+
+	begin_without("core isf", NULL);
+	a = flow_establish(ua, &b);
+	sleep_ms(300);
+	signal_relay(SIGSTOP);
+	expect_503(2500);
+	for(int i = 0; i < 40 && stat("link_up") != 0; i++)
+		sleep_ms(50);
+	cr_assert_eq(stat("link_up"), 0);
+	signal_relay(SIGCONT);
+	stat_reaches("link_up", 1);
+	cr_assert_eq(stat("link_restarts"), 0);
+	flow_hang_up(a, b);
+	expect_service();
+	lab_idle(lab, 8000);
+}
+
+E2E_TEST(link, a_killed_daemon_is_found_again_when_it_is_back,
+		"SIGKILL while a call waits for it; the call goes through")
+{
+	struct call *a, *b;
+
+	begin_without("core isf", "modparam(\"cpm\", \"relay_timeout\", 8000)");
+	expect_service();
+	lab_part(lab, "kill", "relay");
+	a = call_invite(ua, NULL);
+	ua_idle(ua, 200);
+	cr_assert_eq(ua_count(ua, "503/INVITE", a->call_id), 0);
+	lab_part(lab, "start", "relay");
+	b = call_incoming(ua, 6000);
+	call_reply(b, 486, NULL, "", "");
+	ua_wait(ua, "486/INVITE", a->call_id, 3000);
+	cr_assert_eq(stat("link_restarts"), 1);
+	lab_idle(lab, 8000);
 }
