@@ -3,7 +3,7 @@
 # The parts of the lab. Each part P has P_start (writes its configuration and
 # spawns it) and P_ready (asks it; 0 when it answers). Sourced by `lab`, which
 # sets the addresses and directories. The order is that of starting.
-PARTS=(core relay cpm isf)
+PARTS=(core relay cpm isf iwf)
 
 # A program of this build; without it the part cannot start.
 built() {
@@ -116,6 +116,15 @@ isf_start() {
 	kamailio_spawn isf 32
 }
 isf_ready() { sip_ping "$ISF_IP"; }
+
+# The gateway's MSRP side: takes large messages (passive) and files them.
+iwf_start() {
+	built cpm-client || return 1
+	mkdir -p "$LAB_DIR/iwf"
+	spawn iwf "$CPM_BIN/cpm-client" receive --no-register --user isf --domain cpm.test \
+		--local "$ISF_IP:5062" --setup passive --no-imdn --out "$LAB_DIR/iwf"
+}
+iwf_ready() { (: < "/dev/tcp/$ISF_IP/5062") 2> /dev/null; }
 
 pcap_start() {
 	spawn pcap tcpdump -i lo -s 0 -B 32768 -U -Z root -w "$LAB_DIR/lab.pcap" "net $NET.0/24"
