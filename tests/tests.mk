@@ -38,7 +38,7 @@ $(B)/test/%.o: %.c $(MAKEFILE_LIST)
 -include $(UNIT_OBJ:.o=.d) $(E2E_OBJ:.o=.d)
 
 # What the end-to-end tests run besides the module.
-programs: all $(B)/cpm-client
+programs: all $(B)/cpm-client $(B)/msrp-load
 
 test: deps ## build, unit tests, end-to-end tests in the lab, conformance table
 	@$(MAKE) --no-print-directory -j2 programs unit-tests e2e-tests

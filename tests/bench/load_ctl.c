@@ -138,16 +138,24 @@ static int create(struct ctl *c, const struct load_opts *o, uint32_t i)
 					o->tls_out ? "tls" : "tcp"));
 }
 
-static int created(struct ctl *c, struct load_paths *p)
+/* One answer to session.create; they come in any order, from any worker. */
+static int created(
+		struct ctl *c, const struct load_opts *o, struct load_paths *paths)
 {
 	json_t *res = answer(c), *leg;
-	const char *path, *host;
+	const char *id, *path, *host, *dash;
+	struct load_paths *p;
+	unsigned long i;
 	int rc = -EPROTO;
 
 	leg = json_array_get(json_object_get(res, "legs"), 0);
 	path = json_string_value(json_object_get(leg, "path"));
 	host = json_string_value(json_object_get(leg, "host"));
-	if(path && host && strlen(path) < sizeof(p->next)) {
+	id = json_string_value(json_object_get(res, "session"));
+	dash = id ? strrchr(id, '-') : NULL;
+	i = dash ? strtoul(dash + 1, NULL, 10) : o->sessions;
+	if(i < o->sessions && path && host && strlen(path) < PATH_BYTES) {
+		p = &paths[i];
 		snprintf(p->next, sizeof(p->next), "%s", path);
 		snprintf(p->next_host, sizeof(p->next_host), "%s", host);
 		p->next_port = (int)json_integer_value(json_object_get(leg, "port"));
@@ -196,7 +204,7 @@ int ctl_sessions(
 		for(uint32_t i = at; i < end && rc == 0; i++)
 			rc = create(c, o, i);
 		for(uint32_t i = at; i < end && rc == 0; i++)
-			rc = created(c, &paths[i]);
+			rc = created(c, o, paths);
 		for(uint32_t i = at; i < end && rc == 0; i++)
 			rc = start(c, o, &paths[i], i);
 		for(uint32_t i = at; i < 2 * end - at && rc == 0; i++)
