@@ -137,10 +137,9 @@ static int header_line(struct slice line, struct msrp_head *h)
 
 	if(value.p == NULL)
 		return -EBADMSG;
-	name = trim(name);
 	if(name.n == 0 || !((name.p[0] | 32) >= 'a' && (name.p[0] | 32) <= 'z'))
 		return -EBADMSG;
-	field = field_of(h, name);
+	field = field_of(h, trim(name));
 	if(field == NULL)
 		return 0;
 	if(field->p != NULL)
