@@ -119,6 +119,42 @@ static void lab_up(struct lab *lab, const char *const settings[])
 	logs_begin(lab);
 }
 
+/* Output of a command, without the harness of a test. */
+static const char *capture(const char *command)
+{
+	char *text = e2e_alloc(65536);
+	FILE *f = popen(command, "re");
+	size_t n;
+
+	if(f == NULL)
+		return text;
+	n = fread(text, 1, 65535, f);
+	text[n] = '\0';
+	pclose(f);
+	return text;
+}
+
+/* Shared memory that must be given back by whoever took it: the sum over all
+ * blocks in use, but for the TCP connections that the core keeps open between
+ * two Kamailios. -1 when the PF does not answer. */
+static long long settled_memory(const char *ctl)
+{
+	char *text = strdup(capture(
+				 fmt("kamcmd -s %s mod.stats all shm 2>/dev/null", ctl))),
+		 *save = NULL;
+	long long used = 0;
+
+	for(char *line = strtok_r(text, "\n", &save); line;
+			line = strtok_r(NULL, "\n", &save)) {
+		const char *colon = strstr(line, "): ");
+
+		if(colon && strstr(line, "tcpconn_new(") == NULL)
+			used += strtoll(colon + 3, NULL, 10);
+	}
+	free(text);
+	return used > 0 ? used : -1;
+}
+
 struct lab *lab_shared(void)
 {
 	const char *mark = slot_path(my.slot, "shared");
@@ -136,8 +172,7 @@ struct lab *lab_shared(void)
 	lab_up(my.shared, NULL);
 	FILE *f = fopen(mark, "w");
 	cr_assert(f != NULL);
-	fprintf(f, "%d %lld\n", my.shared->n,
-			lab_part_answers(my.shared, "cpm") ? lab_shm_used(my.shared) : -1);
+	fprintf(f, "%d %lld\n", my.shared->n, settled_memory(my.shared->cpm_ctl));
 	fclose(f);
 	return my.shared;
 }
@@ -211,38 +246,15 @@ int e2e_slot_shared(int slot)
 			: 0;
 }
 
-/* Output of a command, without the harness of a test. */
-static const char *capture(const char *command)
-{
-	char *text = e2e_alloc(65536);
-	FILE *f = popen(command, "re");
-	size_t n;
-
-	if(f == NULL)
-		return text;
-	n = fread(text, 1, 65535, f);
-	text[n] = '\0';
-	pclose(f);
-	return text;
-}
-
-static long long number_after(const char *text, const char *key)
-{
-	const char *at = strstr(text, key);
-
-	return at ? strtoll(at + strlen(key), NULL, 10) : -1;
-}
-
 int e2e_slot_finish(int slot)
 {
 	struct lab *lab = lab_new(lab_number(slot, false));
 	long long base = -1, used = -1;
-	const char *rpc = fmt("kamcmd -s %s core.shmmem 2>/dev/null", lab->cpm_ctl);
 
 	sscanf(file_text(slot_path(slot, "shared")), "%*d %lld", &base);
 	/* tm keeps finished transactions for some seconds (wt_timer, delete) */
 	for(int i = 0; i < 200; i++) {
-		used = number_after(capture(rpc), "real_used:");
+		used = settled_memory(lab->cpm_ctl);
 		if(used < 0 || used <= base)
 			break;
 		sleep_ms(100);
