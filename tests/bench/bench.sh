@@ -154,6 +154,10 @@ group_memory() {
 			msrp memory "1000 sessions, one message each" $r $t \
 				--sessions 1000 --count 1 --hold 300
 			down $t
+			up $t || continue
+			msrp memory "1000 sessions under TLS" $r $t tls \
+				--sessions 1000 --count 1 --hold 300
+			down $t
 		done
 	done
 	for t in haproxy nginx relay; do
@@ -198,17 +202,23 @@ by_turns latency "$relays" \
 	"500/s on 10 sessions|--sessions 10 --count 150 --rate 500" \
 	"5000/s on 10 sessions|--sessions 10 --count 1000 --rate 5000"
 by_turns tls "haproxy nginx relay" \
-	"small, 100 sessions|tls --sessions 100 --count 300" \
+	"small, 100 sessions|tls --sessions 100 --count 1200" \
 	"100 MiB, 8 KiB chunks|tls --count 1 --size 104857600 --chunk 8192 --window 64" \
 	"100 MiB, 64 KiB chunks|tls --count 1 --size 104857600 --chunk 65536 --window 64"
 group_memory
 group_big
 if wanted slow; then
-	say "[$SECONDS s] slow: the recipient reads 20 MB/s"
-	up haproxy nginx relay
+	say "[$SECONDS s] slow: one recipient reads 20 MB/s, others are quick"
 	for t in haproxy nginx relay; do
+		up $t || continue
 		msrp slow "100 MiB, reader at 20 MB/s" 1 $t --count 1 --size 104857600 \
-			--chunk 65536 --window 64 --slow 20
+			--chunk 65536 --window 64 --slow 20 &
+		slow=$!
+		sleep 0.5
+		[ $t = haproxy ] || [ $t = nginx ] ||
+			SINK_PORT=$((SINK_PORT + 2)) msrp slow "others meanwhile, 500/s" 1 $t \
+				--sessions 10 --count 150 --rate 500
+		wait $slow
 	done
 fi
 down

@@ -83,7 +83,7 @@ END {
 	columns("tls", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/10k,cpu10k,%.4f;CPU s/GB,cpuGB,%.3f")
 	columns("memory", "idle PSS kB,pss_idle_kb,%.0f;PSS kB/session,pss_session_kb,%.2f;set-up ms,setup_ms,%.0f")
 	columns("big", "MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
-	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
+	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f;p50 us,p50_us,%.0f;p99 us,p99_us,%.0f")
 	base["message"] = "stock"; key["message"] = "cpu_us"
 	base["small"] = base["report"] = "haproxy"; key["small"] = key["report"] = "cpu10k"
 	base["bulk"] = base["lmm"] = base["big"] = base["slow"] = "haproxy"
