@@ -71,9 +71,9 @@ if [ -z "$(apt-cache madison kamailio 2> /dev/null)" ] && [ "$(id -u)" = 0 ]; th
 	apt-get -q update > "$w/log" 2>&1 || true
 fi
 offers=$(apt-cache madison kamailio 2> /dev/null |
-	sed -nE 's/.*\| *([^ ]+) ([^ /]+).*Packages *$/\1 \2/p' | sed -E 's,/+ , ,' | sort -u)
+	sed -nE 's/.*\| *([^ ]+) ([^ /]+).*Packages *$/\1 \2/p' | sed -E 's,/+ , ,' | sort -u) || true
 apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(SOURCESENTRY)' 'Created-By: Packages' 2> /dev/null |
-	sed -E 's,/+ , ,' | sort -u > "$w/targets"
+	sed -E 's,/+ , ,' | sort -u > "$w/targets" || true
 files=$(while read -r uri release entry; do
 	if [ -z "$offers" ] || grep -qxF "$uri $release" <<< "$offers"; then echo "${entry%:*}"; fi
 done < "$w/targets" | sort -u)
@@ -111,7 +111,7 @@ apt() {
 apt get update >> "$w/log" 2>&1 || true
 # This very version, else another revision of the same upstream release: the
 # core's headers and the version that the loader checks are those of upstream.
-offered=$(apt cache showsrc kamailio 2> /dev/null | sed -n 's/^Version: //p' | sort -Vu)
+offered=$(apt cache showsrc kamailio 2> /dev/null | sed -n 's/^Version: //p' | sort -Vu) || true
 pick=$(grep -xF "$version" <<< "$offered" || grep -E "^([0-9]+:)?${upstream//./\\.}-" <<< "$offered" | tail -n 1 || true)
 if [ -z "$pick" ]; then
 	tail -n 5 "$w/log" >&2
