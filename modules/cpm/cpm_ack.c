@@ -36,9 +36,11 @@ static enum kind kind_of(uint64_t id, unsigned n, str to_tag)
 	uint64_t tag = cpm_id_hash(to_tag.s, (size_t)to_tag.len) | 1;
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
-	enum kind k = FORK; /* of a session that is gone */
+	enum kind k = FORK; /* of a leg or session that is gone */
 
-	if(l && l->answered_by == 0)
+	/* after tm has given up (a timeout, a refusal that was quicker) nobody
+	 * waits for it any more: it is hung up like a fork */
+	if(l && l->answered_by == 0 && l->state != CPM_L_DOWN)
 		l->answered_by = tag;
 	if(l && l->answered_by == tag) {
 		k = l->acked ? AGAIN : FIRST;

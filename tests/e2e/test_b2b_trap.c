@@ -165,6 +165,22 @@ E2E_TEST(b2b_trap, ringing_too_long_is_408,
 	end();
 }
 
+E2E_TEST(b2b_trap, answer_after_the_time_is_hung_up,
+		"OL-06: tm has given up (fr_inv_timer): a late 200 gets ACK and BYE")
+{
+	struct call *a, *b;
+
+	lab = flow_lab(&ua, "modparam(\"tm\", \"fr_inv_timer\", 3000)");
+	a = call_invite(ua, NULL);
+	b = call_incoming(ua, 3000);
+	call_reply(b, 180, NULL, "", "");
+	ua_wait(ua, "408/INVITE", a->call_id, 6000);
+	call_accept(b);
+	ua_wait(ua, "ACK", b->call_id, 3000);
+	flow_bye_comes(b, 3000);
+	end();
+}
+
 E2E_TEST(b2b_trap, lost_ack_of_the_originator,
 		"OL-21: our 200 is retransmitted for 32 s, then BYE to both")
 {
