@@ -262,6 +262,11 @@ int e2e_slot_finish(int slot)
 	capture(fmt("LAB_DIR=%s %s/tests/lab/lab %d down 2>&1", lab->dir,
 			e2e_root(), lab->n));
 	unlink(slot_path(slot, "shared"));
+	const char *report = logs_sanitizer(lab);
+	if(report) {
+		printf("lab %d: %s\n", lab->n, report);
+		return -1;
+	}
 	if(used < 0) {
 		printf("lab %d: the PF did not answer at the end; see %s/log/cpm.log\n",
 				lab->n, lab->dir);

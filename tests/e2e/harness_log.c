@@ -201,3 +201,13 @@ void logs_check(struct lab *lab)
 					   "%s.log: %s",
 				n, first_part, first);
 }
+
+const char *logs_sanitizer(struct lab *lab)
+{
+	char *rest = strdup(file_text(log_path(lab, "relay"))), *line;
+
+	while((line = next_line(&rest)) != NULL)
+		if(strstr(line, "Sanitizer") || strstr(line, "runtime error:"))
+			return line;
+	return NULL;
+}

@@ -14,6 +14,10 @@ void logs_begin(struct lab *lab);
  * the test's part of each log in its directory. */
 void logs_check(struct lab *lab);
 
+/* The first line of a sanitizer in the relay's log; NULL = none. For the end of
+ * a shared lab, when leaks are reported. */
+const char *logs_sanitizer(struct lab *lab);
+
 /* Is the part up? One that was left out, or is down, holds nothing. */
 bool lab_part_answers(struct lab *lab, const char *part);
 
