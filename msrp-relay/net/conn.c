@@ -84,7 +84,7 @@ static void conn_setup(struct conn *c, struct net *net,
 	net->stats->connections++;
 }
 
-static void on_setup_timeout(struct wheel_timer *t)
+void conn_on_timeout(struct wheel_timer *t)
 {
 	struct conn *c = (struct conn *)((char *)t - offsetof(struct conn, timer));
 
@@ -109,7 +109,7 @@ void conn_accepted(struct conn *c, struct net *net, const struct conn_ops *ops,
 		conn_opened(c);
 	} else {
 		wheel_arm(&net->wheel, &c->timer, (uint64_t)net->connect_ms,
-				on_setup_timeout);
+				conn_on_timeout);
 		c->tls = tls_new(net->tls, true);
 		if(c->tls == NULL)
 			conn_close(c, -ENOMEM);
@@ -139,8 +139,8 @@ int conn_connect(struct conn *c, struct net *net, const struct conn_ops *ops,
 	conn_setup(c, net, ops, fd, peer);
 	c->connecting = true;
 	net->stats->connections_opened_total++;
-	wheel_arm(&net->wheel, &c->timer, (uint64_t)net->connect_ms,
-			on_setup_timeout);
+	wheel_arm(
+			&net->wheel, &c->timer, (uint64_t)net->connect_ms, conn_on_timeout);
 	conn_events(c);
 	return 0;
 }

@@ -64,9 +64,9 @@ struct conn
 	bool connecting, open, closing, eof, is_dirty, finish;
 	bool resumed; /* what is in `in` waits to be handed over */
 	bool accepted;
-	bool blocked;   /* the socket takes no more */
-	bool stop_full; /* not read: CONN_OUT_STOP */
-	uint8_t paused; /* not read: conn_pause */
+	bool blocked;    /* the socket takes no more */
+	bool stop_full;  /* not read: CONN_OUT_STOP */
+	uint32_t paused; /* not read: conn_pause */
 	struct conn *dirty_next;
 	struct tls *tls; /* NULL for plain TCP */
 	struct buf *in;  /* what is not taken yet: in_pos to in->used */
@@ -122,7 +122,7 @@ uint64_t conn_unsent(const struct conn *c);
 /* The only way out; safe to call twice. What is queued is dropped. */
 void conn_close(struct conn *c, int err);
 
-/* Close when all that is queued has been written. */
+/* Close when all that is queued has been written, or cannot be. */
 void conn_finish(struct conn *c);
 
 #endif

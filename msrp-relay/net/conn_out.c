@@ -263,7 +263,11 @@ void net_flush(struct net *net)
 
 void conn_finish(struct conn *c)
 {
+	if(c->closing || c->finish)
+		return;
 	c->finish = true;
+	wheel_arm(&c->net->wheel, &c->timer, (uint64_t)c->net->connect_ms,
+			conn_on_timeout);
 	conn_wake(c);
 }
 

@@ -19,6 +19,9 @@ char *conn_in_room(struct conn *c, size_t *n);
 /* Hand what has been read to the owner. */
 void conn_in_deliver(struct conn *c);
 
+/* The set-up, or the last writing, took too long. */
+void conn_on_timeout(struct wheel_timer *t);
+
 /* Drop what is queued. */
 void conn_out_drop(struct conn *c);
 

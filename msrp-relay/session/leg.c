@@ -43,6 +43,7 @@ struct leg *leg_new(struct session *s, const struct relay_leg_params *p)
 	snprintf(l->name, sizeof(l->name), "%s", p->leg);
 	l->direction = p->direction;
 	l->transport = p->transport;
+	l->idle_unsent = UINT64_MAX;
 	worker_random_id(w, l->id, LEG_ID_LEN);
 	msrp_uri_print(path, sizeof(path), tls, slice_str(host),
 			(unsigned)(tls ? w->tls.port : w->tcp.port),
@@ -257,6 +258,16 @@ void leg_close(struct leg *l)
 	outbound_wait_less(l);
 }
 
+void leg_give_up(struct leg *l)
+{
+	char id[MSRP_IDENT_MAX + 1];
+
+	if(l->direction != RELAY_SEND || l->bound
+			|| l->state == RELAY_LEG_CONNECTING)
+		return;
+	leg_empty(l, 481, id);
+}
+
 static void store(char **to, size_t *to_n, struct slice s)
 {
 	free(*to);
@@ -373,6 +384,7 @@ void leg_start(struct leg *l, const struct relay_peer *p)
 	n = msrp_write_paths(
 			paths, sizeof(paths), slice_str(l->peer_path), slice_str(l->path));
 	store(&l->paths, &l->paths_n, slice_of(paths, n));
+	delivery_recheck(l);
 	l->state = RELAY_LEG_WAITING;
 	session_activity(l->session);
 	if(l->connect)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A message between its inbound leg and its outbound legs: what has arrived is
- * queued by reference for each leg (a delivery), the sender's reader is
- * stopped while a leg has too much of it, and the sender gets the answer for
- * his last chunk when every leg has decided. This file is the wall behind
- * which a spool can stand later: legs only ever ask a delivery for its next
- * segment. RFC 4975 sections 5.1, 7.1.2, 7.3.
+ * given to a delivery for each leg (delivery.c), the sender's reader is stopped
+ * while a leg has too much of it, and the sender gets the answer for his last
+ * chunk when every leg has decided. RFC 4975 sections 5.1, 7.1.2, 7.3.
  */
 #include "session/session.h"
 
@@ -13,69 +11,8 @@
 
 #include "log/log.h"
 
-#define SPARE_MAX 512 /* segments and deliveries a worker keeps for reuse */
-
-static struct delivery *delivery_new(struct worker *w)
-{
-	struct delivery *d = w->spare_deliveries;
-
-	if(d == NULL)
-		return xcalloc(sizeof(*d));
-	w->spare_deliveries = d->next;
-	w->n_spare_deliveries--;
-	memset(d, 0, sizeof(*d));
-	return d;
-}
-
-static void delivery_free(struct worker *w, struct delivery *d)
-{
-	if(w->n_spare_deliveries >= SPARE_MAX) {
-		free(d);
-		return;
-	}
-	d->next = w->spare_deliveries;
-	w->spare_deliveries = d;
-	w->n_spare_deliveries++;
-}
-
-static struct segment *segment_new(struct worker *w)
-{
-	struct segment *s = w->spare_segments;
-
-	if(s == NULL)
-		return xmalloc(sizeof(*s));
-	w->spare_segments = s->next;
-	w->n_spare_segments--;
-	return s;
-}
-
-static void segment_free(struct worker *w, struct segment *s)
-{
-	buf_unref(&s->b);
-	if(w->n_spare_segments >= SPARE_MAX) {
-		free(s);
-		return;
-	}
-	s->next = w->spare_segments;
-	w->spare_segments = s;
-	w->n_spare_segments++;
-}
-
-/* The first segment has been handed on; frees it and returns the next. */
-struct segment *segment_take(struct delivery *d)
-{
-	struct segment *s = d->head;
-
-	d->head = s->next;
-	if(d->head == NULL)
-		d->tail = NULL;
-	d->leg->queued -= s->n + SEGMENT_COST;
-	segment_free(d->leg->session->w, s);
-	return d->head;
-}
-
 /* Media type without parameters against a blank-separated list. */
-static bool type_accepted(const char *list, struct slice type)
+bool message_type_accepted(const char *list, struct slice type)
 {
 	struct slice rest = slice_str(list), one;
 
@@ -94,22 +31,6 @@ static bool type_accepted(const char *list, struct slice type)
 			return true;
 	}
 	return false;
-}
-
-static void delivery_start(struct message *m, struct leg *l)
-{
-	struct delivery *d = delivery_new(l->session->w);
-
-	d->m = m;
-	d->leg = l;
-	d->sibling = m->deliveries;
-	m->deliveries = d;
-	m->n_open++;
-	if(l->queue_tail)
-		l->queue_tail->next = d;
-	else
-		l->queue = d;
-	l->queue_tail = d;
 }
 
 static enum report_want report_want(struct slice v)
@@ -151,7 +72,7 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 			none = none ? none : 481;
 		} else if(l->state == RELAY_LEG_FAILED && !l->bound) {
 			none = l->status > 200 ? l->status : 408;
-		} else if(!type_accepted(l->accept_types, h->content_type)) {
+		} else if(!message_type_accepted(l->accept_types, h->content_type)) {
 			refused = 415;
 			l->status = 415;
 		} else {
@@ -188,52 +109,6 @@ void outbound_wait_less(struct leg *l)
 		conn_resume(&in->mc->net);
 }
 
-/* What cannot be written at once and is little is copied, so that it does not
- * hold the whole read buffer. */
-static void segment_add(
-		struct delivery *d, struct buf *b, const char *p, size_t n)
-{
-	struct leg *l = d->leg;
-	bool waits = !l->bound || l->mc->net.blocked || l->n_txns >= LEG_TXNS_MAX
-			|| l->queue != d;
-	struct segment *s = d->tail;
-
-	l->queued += n;
-	if(s && !s->chunk_end && s->b == b && s->p + s->n == p) {
-		s->n += n;
-		return;
-	}
-	if(waits && n < b->cap / BUF_COPY_PART) {
-		if(s && !s->chunk_end && s->b->refs == 1
-				&& s->b->cap - s->b->used >= n) {
-			memcpy(s->b->data + s->b->used, p, n);
-			s->b->used += (uint32_t)n;
-			s->n += n;
-			return;
-		}
-		s = segment_new(l->session->w);
-		s->b = buf_new(b->pool,
-				n < 2048 && d->tail && !d->tail->chunk_end ? 4096
-														   : (uint32_t)n);
-		memcpy(s->b->data, p, n);
-		s->b->used = (uint32_t)n;
-		s->p = s->b->data;
-	} else {
-		s = segment_new(l->session->w);
-		s->b = buf_ref(b);
-		s->p = p;
-	}
-	l->queued += SEGMENT_COST;
-	s->n = n;
-	s->chunk_end = false;
-	s->next = NULL;
-	if(d->tail)
-		d->tail->next = s;
-	else
-		d->head = s;
-	d->tail = s;
-}
-
 void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 {
 	size_t limit = m->in->session->w->conf->leg_buffer_bytes;
@@ -250,7 +125,7 @@ void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 			delivery_close(d, 413, "the message is larger than its max-size");
 			continue;
 		}
-		segment_add(d, b, p, n);
+		delivery_add(d, b, p, n);
 		leg_ready(d->leg);
 		if(d->leg->queued <= limit)
 			continue;
@@ -275,110 +150,6 @@ void message_chunk_end(struct message *m)
 			d->tail->chunk_end = true;
 		leg_ready(d->leg);
 	}
-}
-
-/* Take a delivery out of its leg's queue. */
-static void queue_remove(struct delivery *d)
-{
-	struct leg *l = d->leg;
-	struct delivery **at = &l->queue, *prev = NULL;
-
-	while(*at && *at != d) {
-		prev = *at;
-		at = &(*at)->next;
-	}
-	if(*at == NULL)
-		return;
-	*at = d->next;
-	if(l->queue_tail == d)
-		l->queue_tail = prev;
-	d->next = NULL;
-	while(d->head)
-		segment_take(d);
-	for(struct txn *t = l->txns; t; t = t->next)
-		if(t->d == d)
-			t->d = NULL;
-}
-
-/* Wait for the success REPORT of a delivered message. */
-static void await_add(struct delivery *d)
-{
-	struct leg *l = d->leg;
-
-	if(l->n_await >= LEG_REPORTS_MAX) {
-		struct message *m = l->await->m;
-		delivery_await_end(l->await);
-		message_settle(m);
-	}
-	d->await = true;
-	d->next = NULL;
-	if(l->await_tail)
-		l->await_tail->next = d;
-	else
-		l->await = d;
-	l->await_tail = d;
-	l->n_await++;
-	d->m->n_await++;
-}
-
-void delivery_await_end(struct delivery *d)
-{
-	struct leg *l = d->leg;
-	struct delivery **at = &l->await, *prev = NULL;
-
-	if(!d->await)
-		return;
-	while(*at != d) {
-		prev = *at;
-		at = &(*at)->next;
-	}
-	*at = d->next;
-	if(l->await_tail == d)
-		l->await_tail = prev;
-	d->next = NULL;
-	d->await = false;
-	l->n_await--;
-	d->m->n_await--;
-}
-
-void delivery_close(struct delivery *d, int status, const char *error)
-{
-	struct message *m = d->m;
-	struct leg *l = d->leg;
-	struct stats *st = &l->session->w->stats;
-
-	if(d->closed)
-		return;
-	d->closed = true;
-	m->n_open--;
-	queue_remove(d);
-	if(status == 200) {
-		m->n_ok++;
-		l->status = 200;
-		l->messages++;
-		l->state = RELAY_LEG_DONE;
-		st->messages_delivered_total++;
-		session_event(l->session, RELAY_EV_LEG_DELIVERED, l, m->id, m->received,
-				200, NULL);
-		if(m->success_report && d->reported < m->received)
-			await_add(d);
-	} else if(error == NULL) {
-		st->messages_failed_total++; /* leg_fail tells the rest */
-	} else if(!m->aborted) {
-		l->status = status;
-		l->state = RELAY_LEG_FAILED;
-		l->error = error;
-		st->messages_failed_total++;
-		log_info("session %s leg %s: message %s failed with %d (%s)",
-				l->session->name, l->name, m->id, status, error);
-		session_event(l->session, RELAY_EV_LEG_FAILED, l, m->id, d->acked,
-				status, error);
-	}
-	if(m->n_open == 0 && m->n_ok == 0 && m->status == 0)
-		m->status = status ? status : 408;
-	leg_ready(l);
-	outbound_wait_less(l);
-	session_check_end(l->session);
 }
 
 void message_fail(struct message *m, int status)
@@ -424,7 +195,7 @@ void message_free(struct message *m)
 		if(!d->closed) {
 			d->closed = true;
 			m->n_open--;
-			queue_remove(d);
+			delivery_unqueue(d);
 		}
 		delivery_await_end(d);
 		delivery_free(w, d);

@@ -149,11 +149,27 @@ void session_check_end(struct session *s)
 	wheel_arm(&s->w->net.wheel, &s->timer, 0, on_session_time);
 }
 
+/* Bytes that drain slowly from a full socket are no silence. */
+static bool still_writing(struct session *s)
+{
+	bool moved = false;
+
+	for(struct leg *l = s->legs; l; l = l->next) {
+		uint64_t unsent = l->mc ? conn_unsent(&l->mc->net) : 0;
+		if(unsent > 0 && unsent < l->idle_unsent)
+			moved = true;
+		l->idle_unsent = unsent > 0 ? unsent : UINT64_MAX;
+	}
+	return moved;
+}
+
 static void on_session_time(struct wheel_timer *t)
 {
 	struct session *s =
 			(struct session *)((char *)t - offsetof(struct session, timer));
 
+	if(!s->closing && still_writing(s))
+		session_activity(s);
 	if(time_left(s) > 0) {
 		session_watch(s);
 		return;
@@ -166,12 +182,26 @@ static void on_session_time(struct wheel_timer *t)
 	session_end(s);
 }
 
+static uint64_t create_max_bytes(
+		const struct worker *w, const struct relay_session_params *p)
+{
+	return p->max_bytes ? p->max_bytes : w->conf->max_message_bytes;
+}
+
+static int create_idle_ms(
+		const struct worker *w, const struct relay_session_params *p)
+{
+	return p->idle_ms ? p->idle_ms : w->conf->inactivity_ms;
+}
+
 static bool same_create(const struct session *s, const struct job *j)
 {
 	const struct relay_session_params *p = &j->create;
 	const struct leg *l = s->legs;
 
-	if(strcmp(s->owner, p->owner) != 0)
+	if(strcmp(s->owner, p->owner) != 0
+			|| s->max_bytes != create_max_bytes(s->w, p)
+			|| s->idle_ms != create_idle_ms(s->w, p))
 		return false;
 	/* Legs may have been added since. */
 	for(int i = 0; i < p->n_legs; i++, l = l->next) {
@@ -209,7 +239,7 @@ static int do_create(struct worker *w, struct job *j, struct session **out)
 	s->w = w;
 	snprintf(s->name, sizeof(s->name), "%s", p->session);
 	snprintf(s->owner, sizeof(s->owner), "%s", p->owner ? p->owner : "");
-	s->max_bytes = p->max_bytes ? p->max_bytes : w->conf->max_message_bytes;
+	s->max_bytes = create_max_bytes(w, p);
 	s->idle_ms = p->idle_ms > 0 ? p->idle_ms : w->conf->inactivity_ms;
 	s->created_at = s->active_at = worker_now(w);
 	HASH_ADD_STR(w->sessions, name, s);
@@ -226,15 +256,16 @@ static int do_create(struct worker *w, struct job *j, struct session **out)
 	return RELAY_OK;
 }
 
-/* A leg that comes late must still see the message from its first byte. */
-static bool too_late(const struct session *s)
+/* The newest leg was not wanted after all. */
+static void leg_drop(struct session *s, struct leg *l)
 {
-	const struct message *m = s->in ? s->in->messages_list : NULL;
+	struct leg **at = &s->legs;
 
-	for(; m; m = m->next)
-		if(m->received > 0)
-			return true;
-	return s->in && s->in->messages > 0;
+	while(*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	s->n_legs--;
+	leg_free(l);
 }
 
 static int do_leg_add(struct session *s, struct job *j, struct leg **out)
@@ -255,9 +286,11 @@ static int do_leg_add(struct session *s, struct job *j, struct leg **out)
 		return RELAY_STATE;
 	if(s->n_legs >= RELAY_LEGS_MAX)
 		return RELAY_LIMIT;
-	if(too_late(s))
-		return RELAY_LATE;
 	l = leg_new(s, p);
+	if(delivery_join(l) != 0) {
+		leg_drop(s, l);
+		return RELAY_LATE;
+	}
 	if(p->peer)
 		leg_start(l, p->peer);
 	session_watch(s);
@@ -306,6 +339,8 @@ static bool do_close(struct session *s, struct job *j)
 		message_abort(m);
 		message_settle(m);
 	}
+	for(struct leg *l = s->legs; l; l = l->next)
+		leg_give_up(l);
 	if(session_quiet(s))
 		session_end(s);
 	else

@@ -176,7 +176,8 @@ struct leg
 	size_t queued; /* content bytes in the queue */
 	struct txn *txns, *txns_tail;
 	int n_txns;
-	uint64_t unsent; /* at the last look of the transaction timer */
+	uint64_t unsent;      /* at the last look of the transaction timer */
+	uint64_t idle_unsent; /* at the last look of the session's timer */
 	struct wheel_timer timer;
 	bool ready; /* on its connection's ready list */
 	struct leg *ready_next;
@@ -255,6 +256,8 @@ void leg_bound(struct leg *l);
 void leg_fail(struct leg *l, int status, const char *error);
 void leg_detach(struct leg *l);
 void leg_close(struct leg *l);
+/* The session is closing: nobody will come for what waits here. */
+void leg_give_up(struct leg *l);
 void leg_ready(struct leg *l);
 /* Remember the paths of a request for answers. */
 void leg_paths_seen(struct leg *l, struct slice to, struct slice from);
@@ -289,6 +292,20 @@ void message_abort(struct message *m);
 /* Answer, report, free: whatever has become possible. */
 void message_settle(struct message *m);
 void message_free(struct message *m);
+/* Media type without parameters against a blank-separated list; NULL = any. */
+bool message_type_accepted(const char *list, struct slice type);
+
+/* ---- delivery.c ---- */
+void delivery_start(struct message *m, struct leg *l);
+void delivery_add(struct delivery *d, struct buf *b, const char *p, size_t n);
+/* A leg that came late takes part from the first byte: 0, or -1 it cannot. */
+int delivery_join(struct leg *l);
+/* The leg's peer has become known: what it does not accept fails. */
+void delivery_recheck(struct leg *l);
+void delivery_unqueue(struct delivery *d);
+void delivery_free(struct worker *w, struct delivery *d);
+/* Decided: 200, or the status of the failure. error is static text; NULL: the
+ * caller tells the rest. */
 void delivery_close(struct delivery *d, int status, const char *error);
 void delivery_await_end(struct delivery *d);
 struct segment *segment_take(struct delivery *d);
