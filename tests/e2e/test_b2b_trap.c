@@ -203,7 +203,7 @@ E2E_TEST(b2b_trap, lost_ack_of_the_originator,
 }
 
 E2E_TEST(b2b_trap, callee_that_is_deaf_for_acks,
-		"OL-40: every 200 is acknowledged, for as long as they come")
+		"OL-25: every 200 is acknowledged, for as long as they come")
 {
 	struct call *a, *b;
 
@@ -222,7 +222,7 @@ E2E_TEST(b2b_trap, callee_that_is_deaf_for_acks,
 }
 
 E2E_TEST(b2b_trap, forked_second_200_is_hung_up,
-		"OL-40: ACK and BYE with the second dialog's tag (RFC 3261 13.2.2.4)")
+		"OL-25: ACK and BYE with the second dialog's tag (RFC 3261 13.2.2.4)")
 {
 	struct call *a, *b;
 	struct sip *ack, *bye;
@@ -245,7 +245,7 @@ E2E_TEST(b2b_trap, forked_second_200_is_hung_up,
 }
 
 E2E_TEST(b2b_trap, two_200s_in_one_burst,
-		"OL-40: forked answers at the same moment, 50 times")
+		"OL-25: forked answers at the same moment, 50 times")
 {
 	begin();
 	for(int i = 0; i < 50; i++) {
