@@ -68,6 +68,12 @@ cpm_start() {
 		echo 'tcp_children=2'
 		echo "include_file \"$ROOT/kamailio-cfg/kamailio.cfg\""
 		echo 'modparam("cpm", "msrp_idle", 10000)'
+		# mallory may not use CPM, nor she nor bob be anonymous
+		echo 'event_route[htable:mod-init] {'
+		echo '	$sht(cpm_barred=>sip:mallory@cpm.test) = 1;'
+		echo '	$sht(cpm_named=>sip:mallory@cpm.test) = 1;'
+		echo '	$sht(cpm_named=>sip:bob@cpm.test) = 1;'
+		echo '}'
 		[ -z "$LAB_CPM_CFG_EXTRA" ] || printf '%s\n' "$LAB_CPM_CFG_EXTRA"
 	} > "$CONF/cpm.cfg"
 	kamailio_spawn cpm "$LAB_CPM_SHM"
