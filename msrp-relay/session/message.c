@@ -11,6 +11,47 @@
 
 #include "log/log.h"
 
+#define SPARE_MAX 512     /* messages a worker keeps for reuse */
+#define KEPT_TYPE_MAX 127 /* bytes of a Content-Type kept with them */
+
+/* A spare message keeps its Content-Type: the next one mostly has the same. */
+static struct message *message_alloc(struct worker *w, struct slice type)
+{
+	struct message *m = w->spare_messages;
+	char *kept = NULL;
+
+	if(m == NULL) {
+		m = xmalloc(sizeof(*m));
+	} else {
+		w->spare_messages = m->next;
+		w->n_spare_messages--;
+		kept = m->content_type;
+	}
+	if(kept && !slice_eq(slice_str(kept), type)) {
+		free(kept);
+		kept = NULL;
+	}
+	*m = (struct message){
+			.content_type = kept ? kept : xstrndup(type.p, type.n)};
+	return m;
+}
+
+static void message_spare(struct worker *w, struct message *m)
+{
+	if(w->n_spare_messages >= SPARE_MAX) {
+		free(m->content_type);
+		free(m);
+		return;
+	}
+	if(strlen(m->content_type) > KEPT_TYPE_MAX) {
+		free(m->content_type);
+		m->content_type = NULL;
+	}
+	m->next = w->spare_messages;
+	w->spare_messages = m;
+	w->n_spare_messages++;
+}
+
 /* Media type without parameters against a blank-separated list. */
 bool message_type_accepted(const char *list, struct slice type)
 {
@@ -51,7 +92,7 @@ struct message *message_find(struct leg *in, struct slice id)
 
 struct message *message_new(struct leg *in, const struct msrp_head *h)
 {
-	struct message *m = xcalloc(sizeof(*m));
+	struct message *m = message_alloc(in->session->w, h->content_type);
 	struct leg *l;
 	int refused = 0, none = 0;
 
@@ -61,7 +102,6 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 	in->n_messages++;
 	in->n_unfinished++;
 	memcpy(m->id, h->message_id.p, h->message_id.n);
-	m->content_type = xstrndup(h->content_type.p, h->content_type.n);
 	m->failure_report = report_want(h->failure_report);
 	m->success_report = slice_ieq(h->success_report, SLICE("yes"));
 	in->report_failures = m->failure_report != REPORT_NO;
@@ -209,8 +249,7 @@ void message_free(struct message *m)
 	in->n_messages--;
 	if(!m->complete && !m->aborted)
 		in->n_unfinished--;
-	free(m->content_type);
-	free(m);
+	message_spare(w, m);
 	outbound_wait_less(in);
 }
 

@@ -99,9 +99,13 @@ static void response_received(struct msrp_conn *mc, const struct msrp_head *h)
 	struct leg *l;
 
 	mc->w->stats.responses_received_total++;
-	if(msrp_path_parse(h->to_path, &to, NULL) < 1)
-		return;
-	l = leg_find(mc->w, to.session);
+	/* Nearly always the connection's only leg, spelt as we spelt it. */
+	l = mc->legs;
+	if(l == NULL || !slice_eq(h->to_path, slice_str(l->path))) {
+		if(msrp_path_parse(h->to_path, &to, NULL) < 1)
+			return;
+		l = leg_find(mc->w, to.session);
+	}
 	if(l && l->mc == mc) {
 		session_activity(l->session);
 		outbound_response(l, h->tid, h->status);

@@ -217,6 +217,7 @@ static void worker_main(void *arg)
 
 static void spares_free(struct worker *w)
 {
+	struct message *m;
 	struct segment *s;
 	struct delivery *d;
 	struct txn *t;
@@ -232,6 +233,11 @@ static void spares_free(struct worker *w)
 	while((t = w->spare_txns) != NULL) {
 		w->spare_txns = t->next;
 		free(t);
+	}
+	while((m = w->spare_messages) != NULL) {
+		w->spare_messages = m->next;
+		free(m->content_type);
+		free(m);
 	}
 }
 

@@ -61,7 +61,9 @@ struct worker
 	struct segment *spare_segments;
 	struct delivery *spare_deliveries;
 	struct txn *spare_txns;
+	struct message *spare_messages;
 	unsigned n_spare_segments, n_spare_deliveries, n_spare_txns;
+	unsigned n_spare_messages;
 	unsigned random_at;
 	unsigned char random[RANDOM_BYTES];
 	bool stopping;
