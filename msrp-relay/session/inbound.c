@@ -25,7 +25,7 @@ static bool from_matches(const struct leg *l, struct slice from)
 	return l->match_full ? msrp_uri_eq(&a, &b) : msrp_uri_eq_session(&a, &b);
 }
 
-static bool fingerprint_ok(const struct leg *l, const struct msrp_conn *mc)
+bool leg_certified(const struct leg *l, const struct msrp_conn *mc)
 {
 	char have[TLS_FINGERPRINT_MAX];
 
@@ -46,7 +46,7 @@ static int leg_check(
 	if(!from_matches(l, h->from_path))
 		return 481;
 	if(l->transport == RELAY_TLS
-			&& (mc->net.tls == NULL || !fingerprint_ok(l, mc)))
+			&& (mc->net.tls == NULL || !leg_certified(l, mc)))
 		return 403;
 	return 0;
 }

@@ -327,6 +327,8 @@ static void on_open(struct conn *c)
 	if(c->accepted)
 		wheel_arm(&mc->w->net.wheel, &c->timer, (uint64_t)mc->w->conf->bind_ms,
 				on_time);
+	else if(l && !leg_certified(l, mc))
+		leg_fail(l, 0, "the peer's certificate does not match");
 	else if(l)
 		outbound_bind(l);
 }

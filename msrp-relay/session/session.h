@@ -276,6 +276,8 @@ void msrp_conn_answer(
 void leg_answer(struct leg *l, struct slice tid, int status);
 
 /* ---- inbound.c: SENDs of peers ---- */
+/* The connection's certificate is the one of the leg's SDP (RFC 8122). */
+bool leg_certified(const struct leg *l, const struct msrp_conn *mc);
 /* 0 go on; 1 not now: the connection waits for the leg to be started */
 int inbound_begin(struct msrp_conn *mc, const struct msrp_head *h);
 void inbound_content(
