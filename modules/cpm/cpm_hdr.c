@@ -87,7 +87,8 @@ static const char *compact_of(const char *name)
 			{"Subject", "s"}, {"Supported", "k"}};
 
 	for(size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
-		if(strcasecmp(forms[i][0], name) == 0)
+		if((forms[i][0][0] | 0x20) == (name[0] | 0x20)
+				&& strcasecmp(forms[i][0], name) == 0)
 			return forms[i][1];
 	return "";
 }
@@ -96,11 +97,17 @@ hdr_field_t *cpm_hdr_next(
 		sip_msg_t *msg, const char *name, const hdr_field_t *after)
 {
 	const char *compact = compact_of(name);
+	const int n = (int)strlen(name);
 
-	for(hdr_field_t *h = after ? after->next : msg->headers; h; h = h->next)
-		if(cpm_str_ieq(h->name, name)
-				|| (*compact && cpm_str_ieq(h->name, compact)))
+	/* asked some twenty times for each request: cheap tests first */
+	for(hdr_field_t *h = after ? after->next : msg->headers; h; h = h->next) {
+		if(h->name.len == n && (h->name.s[0] | 0x20) == (name[0] | 0x20)
+				&& strncasecmp(h->name.s, name, (size_t)n) == 0)
 			return h;
+		if(*compact && h->name.len == 1
+				&& (h->name.s[0] | 0x20) == (*compact | 0x20))
+			return h;
+	}
 	return NULL;
 }
 
