@@ -23,6 +23,7 @@ enum opt
 	O_NO_REGISTER,
 	O_REGISTER_EXPIRES,
 	O_HEADER,
+	O_MIN_SE,
 	O_TO,
 	O_FILE,
 	O_TYPE,
@@ -83,6 +84,9 @@ static const struct row rows[] = {
 				"stay registered on exit"},
 		{"register-expires", "SECONDS", O_REGISTER_EXPIRES, 0,
 				"asked for with REGISTER; default 600"},
+		{"min-se", "SECONDS", O_MIN_SE, 0,
+				"smallest session interval; default 90 (RFC 4028), less for "
+				"tests"},
 		{"user-agent", "TEXT", STRING(user_agent),
 				"default \"CPM-client/OMA2.2 cpm-client/" CPM_VERSION "\""},
 		{"header", "'NAME: VALUE'", O_HEADER, 0,
@@ -312,6 +316,9 @@ static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 			number(n, s, UINT32_MAX);
 			o->expires = arg;
 			break;
+		case O_MIN_SE:
+			o->min_se = (int)number(n, s, 86400);
+			break;
 		case O_HEADER:
 			if(o->n_headers == 32 || !strchr(arg, ':') || strpbrk(arg, "\r\n"))
 				usage("--header is 'Name: value', at most 32 times");
@@ -428,6 +435,7 @@ void cl_opts_parse(struct cl_opts *o, int argc, char **argv)
 
 	*o = (struct cl_opts){.out = ".",
 			.register_expires = 600,
+			.min_se = 90,
 			.user_agent = "CPM-client/OMA2.2 cpm-client/" CPM_VERSION,
 			.setup = CL_SETUP_ACTPASS,
 			.chunk = 65536,

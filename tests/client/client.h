@@ -61,6 +61,7 @@ struct cl_opts
 	const char *identity, *from, *user_agent;
 	bool do_register, keep_registration, gruu;
 	int register_expires;
+	int min_se; /* smallest session interval; RFC 4028: 90 s */
 
 	const char *to[CL_TO_MAX];
 	int n_to;

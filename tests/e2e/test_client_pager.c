@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "clientnet.h"
+#include "clientnet_flow.h"
 
 E2E_SUITE(client_pager);
 
@@ -27,23 +27,6 @@ static struct net_msg *answered(struct net *n, struct proc *p)
 	net_reply(n, m, "200 OK", NULL, NULL);
 	cr_assert_eq(proc_wait(p, 5000), 0, "%s", proc_stderr(p));
 	return m;
-}
-
-/* A file with a "received" event, as `receive` prints it. */
-static const char *received_file(const char *reply_to)
-{
-	const char *path = test_path("received.jsonl");
-	FILE *f = fopen(path, "w");
-
-	cr_assert(f);
-	fprintf(f,
-			"{\"event\":\"registered\"}\n{\"event\":\"received\","
-			"\"originator\":\"sip:carol@cpm.test\",%s"
-			"\"conversation_id\":\"conv-1\",\"contribution_id\":\"contr-1\"}"
-			"\n",
-			reply_to);
-	fclose(f);
-	return path;
 }
 
 E2E_TEST(client_pager, message_names_the_pager_service,
@@ -107,7 +90,7 @@ E2E_TEST(client_pager, reply_goes_to_reply_to_else_to_the_asserted_originator,
 	struct net_msg *m;
 
 	p = net_client(n, "send", "--text", "re", "--reply-from",
-			received_file("\"reply_to\":\"sip:desk@cpm.test\","), NULL);
+			flow_received_file("\"reply_to\":\"sip:desk@cpm.test\","), NULL);
 	m = answered(n, p);
 	cr_assert_eq(strncmp(m->text, "MESSAGE sip:desk@cpm.test ", 26), 0);
 	cr_assert_str_eq(net_header(m->text, "Conversation-ID"), "conv-1");
@@ -116,13 +99,13 @@ E2E_TEST(client_pager, reply_goes_to_reply_to_else_to_the_asserted_originator,
 	cr_assert_str_neq(net_header(m->text, "Contribution-ID"), "contr-1");
 	cr_assert_str_eq(net_cpim(m->body, "To"), "<sip:desk@cpm.test>");
 
-	p = net_client(
-			n, "send", "--text", "re", "--reply-from", received_file(""), NULL);
+	p = net_client(n, "send", "--text", "re", "--reply-from",
+			flow_received_file(""), NULL);
 	m = answered(n, p);
 	cr_assert_eq(strncmp(m->text, "MESSAGE sip:carol@cpm.test ", 27), 0);
 
 	SEND(n, p, "--reply-from",
-			received_file("\"reply_to\":\"sip:desk@cpm.test\","));
+			flow_received_file("\"reply_to\":\"sip:desk@cpm.test\","));
 	m = answered(n, p);
 	cr_assert_eq(strncmp(m->text, "MESSAGE sip:bob@cpm.test ", 25), 0,
 			"the user's own address wins");
@@ -180,10 +163,10 @@ E2E_TEST(client_pager, one_to_many_goes_to_the_exploder_with_a_list,
 			"+15550104");
 	check_list(answered(n, p), "sip:exploder@cpm.test", uris, 3);
 	SEND(n, p, "--exploder", "sip:exploder@cpm.test", "--reply-from",
-			received_file("\"reply_to\":\"sip:desk@cpm.test\","));
+			flow_received_file("\"reply_to\":\"sip:desk@cpm.test\","));
 	check_list(answered(n, p), "sip:exploder@cpm.test", reply, 2);
 	SEND(n, p, "--exploder", "sip:exploder@cpm.test", "--reply-from",
-			received_file(""));
+			flow_received_file(""));
 	check_list(answered(n, p), "sip:exploder@cpm.test", reply2, 2);
 }
 
@@ -202,10 +185,10 @@ E2E_TEST(client_pager, ad_hoc_group_goes_to_the_controlling_function,
 	SEND(n, p, "--conference", "sip:conference@cpm.test", "--to", "carol");
 	check_list(answered(n, p), "sip:conference@cpm.test", uris, 2);
 	SEND(n, p, "--conference", "sip:conference@cpm.test", "--reply-from",
-			received_file("\"reply_to\":\"sip:desk@cpm.test\","));
+			flow_received_file("\"reply_to\":\"sip:desk@cpm.test\","));
 	check_list(answered(n, p), "sip:conference@cpm.test", reply, 2);
 	SEND(n, p, "--conference", "sip:conference@cpm.test", "--reply-from",
-			received_file(""));
+			flow_received_file(""));
 	check_list(answered(n, p), "sip:conference@cpm.test", reply2, 2);
 }
 
