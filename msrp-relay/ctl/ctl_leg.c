@@ -10,6 +10,7 @@
 #include <string.h>
 #include "ctl_priv.h"
 #include "log/log.h"
+#include "msrp_uri.h"
 
 #define HOST_MAX 255        /* bytes of a host name or address */
 #define FINGERPRINT_MAX 128 /* bytes; SHA-256 needs 103 */
@@ -52,9 +53,8 @@ static void read_peer(json_t *object, const char *prefix,
 	args->accept_wrapped_types = params_join(&p, "accept_wrapped_types");
 	peer->accept_types = args->accept_types;
 	peer->accept_wrapped_types = args->accept_wrapped_types;
-	if(peer->path && strncmp(peer->path, "msrp://", 7) != 0
-			&& strncmp(peer->path, "msrps://", 8) != 0)
-		params_fault(&p, "path", "not an MSRP URI");
+	if(peer->path && msrp_path_parse(slice_str(peer->path), NULL, NULL) < 1)
+		params_fault(&p, "path", "not an MSRP path");
 	params_end(&p);
 }
 
@@ -78,8 +78,9 @@ void ctl_leg_args_free(struct ctl_leg_args *args)
 	memset(args, 0, sizeof(*args));
 }
 
-void ctl_leg_read(json_t *object, const char *prefix, struct param_fault *fault,
-		struct ctl_leg_args *args, struct relay_leg_params *out)
+void ctl_leg_read(json_t *object, const char *prefix, bool tls,
+		struct param_fault *fault, struct ctl_leg_args *args,
+		struct relay_leg_params *out)
 {
 	static const char *const directions[] = {"recv", "send", NULL};
 	static const char *const transports[] = {"tcp", "tls", NULL};
@@ -94,6 +95,8 @@ void ctl_leg_read(json_t *object, const char *prefix, struct param_fault *fault,
 			&p, "direction", PARAM_REQUIRED, directions, RELAY_RECV);
 	out->transport = (enum relay_transport)params_choice(
 			&p, "transport", PARAM_REQUIRED, transports, RELAY_TCP);
+	if(out->transport == RELAY_TLS && !tls)
+		params_fault(&p, "transport", "tls is not configured");
 	peer = params_object(&p, "peer", PARAM_OPTIONAL);
 	read_how(&p, &args->peer, peer ? PARAM_REQUIRED : PARAM_OPTIONAL);
 	if(peer) {
@@ -143,7 +146,8 @@ void ctl_leg_add(struct ctl_request *rq, json_t *params)
 	json_t *object = params_object(&p, "leg", PARAM_REQUIRED);
 
 	if(object)
-		ctl_leg_read(object, "leg.", &fault, &args, &leg);
+		ctl_leg_read(
+				object, "leg.", rq->client->server->tls, &fault, &args, &leg);
 	if(object && fault.name[0] == '\0' && leg.direction != RELAY_SEND)
 		params_fault(&p, "leg.direction", "only send can be added");
 	if(params_end(&p)) {

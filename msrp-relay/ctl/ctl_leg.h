@@ -20,10 +20,12 @@ struct ctl_leg_args
  * chunk_bytes when the leg is to start at once.
  *
  * @param object borrowed; *out borrows its strings
+ * @param tls    the daemon has a certificate
  * @param fault  set when something is wrong
  */
-void ctl_leg_read(json_t *object, const char *prefix, struct param_fault *fault,
-		struct ctl_leg_args *args, struct relay_leg_params *out);
+void ctl_leg_read(json_t *object, const char *prefix, bool tls,
+		struct param_fault *fault, struct ctl_leg_args *args,
+		struct relay_leg_params *out);
 
 void ctl_leg_args_free(struct ctl_leg_args *args);
 

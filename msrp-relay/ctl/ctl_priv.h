@@ -59,6 +59,7 @@ struct ctl_server
 	struct ctl_host host;
 	struct relay *relay;
 	int n_workers;
+	bool tls; /* legs may be of transport tls */
 	int max_clients;
 	uid_t users[CTL_MEMBERS_MAX];
 	gid_t groups[CTL_MEMBERS_MAX];

@@ -159,6 +159,7 @@ int ctl_server_open(uv_loop_t *loop, const struct conf *conf,
 	s->lock_fd = -1;
 	s->max_clients = conf->control_clients;
 	s->n_workers = conf->relay.workers;
+	s->tls = conf->relay.tls_port > 0;
 	s->path = strdup(conf->control_socket);
 	if(s->path == NULL)
 		abort();

@@ -77,8 +77,8 @@ void ctl_session_create(struct ctl_request *rq, json_t *params)
 		char prefix[24];
 
 		snprintf(prefix, sizeof(prefix), "legs[%d].", i);
-		ctl_leg_read(json_array_get(list, (size_t)i), prefix, &fault, &args[i],
-				&legs[i]);
+		ctl_leg_read(json_array_get(list, (size_t)i), prefix,
+				rq->client->server->tls, &fault, &args[i], &legs[i]);
 	}
 	if(list && fault.name[0] == '\0' && count_receivers(legs, sp.n_legs) != 1)
 		params_fault(&p, "legs", "not exactly one leg of direction recv");
