@@ -48,7 +48,7 @@ void buf_pool_destroy(struct buf_pool *pool)
 
 	while((b = pool->spare) != NULL) {
 		pool->spare = b->next;
-		*pool->bytes -= b->cap;
+		stat_put(pool->bytes, *pool->bytes - b->cap);
 		free(b);
 	}
 	pool->n_spare = 0;
@@ -59,7 +59,7 @@ struct buf *buf_new(struct buf_pool *pool, uint32_t cap)
 	struct buf *b = xmalloc(sizeof(*b) + cap);
 
 	*b = (struct buf){.refs = 1, .cap = cap, .pool = pool};
-	*pool->bytes += cap;
+	stat_put(pool->bytes, *pool->bytes + cap);
 	return b;
 }
 
@@ -92,6 +92,6 @@ void buf_unref(struct buf **bp)
 		pool->n_spare++;
 		return;
 	}
-	*pool->bytes -= b->cap;
+	stat_put(pool->bytes, *pool->bytes - b->cap);
 	free(b);
 }

@@ -81,7 +81,7 @@ static void conn_setup(struct conn *c, struct net *net,
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	uv_poll_init(net->loop, &c->poll, fd);
 	c->poll.data = c;
-	net->stats->connections++;
+	stat_add(net->stats, connections, 1);
 }
 
 void conn_on_timeout(struct wheel_timer *t)
@@ -104,7 +104,7 @@ void conn_accepted(struct conn *c, struct net *net, const struct conn_ops *ops,
 {
 	conn_setup(c, net, ops, fd, peer);
 	c->accepted = true;
-	net->stats->connections_accepted_total++;
+	stat_add(net->stats, connections_accepted_total, 1);
 	if(!tls) {
 		conn_opened(c);
 	} else {
@@ -138,7 +138,7 @@ int conn_connect(struct conn *c, struct net *net, const struct conn_ops *ops,
 	}
 	conn_setup(c, net, ops, fd, peer);
 	c->connecting = true;
-	net->stats->connections_opened_total++;
+	stat_add(net->stats, connections_opened_total, 1);
 	wheel_arm(
 			&net->wheel, &c->timer, (uint64_t)net->connect_ms, conn_on_timeout);
 	conn_events(c);
@@ -267,7 +267,7 @@ static int read_plain(struct conn *c)
 		on_eof(c);
 		return 0;
 	}
-	c->net->stats->received_bytes_total += (uint64_t)n;
+	stat_add(c->net->stats, received_bytes_total, (uint64_t)n);
 	c->in->used += (uint32_t)n;
 	conn_in_deliver(c);
 	return (size_t)n == room;
@@ -287,7 +287,7 @@ static int read_tls(struct conn *c)
 		on_eof(c);
 		return 0;
 	}
-	c->net->stats->received_bytes_total += (uint64_t)n;
+	stat_add(c->net->stats, received_bytes_total, (uint64_t)n);
 	err = tls_received(c, c->net->scratch, (size_t)n);
 	if(err != 0)
 		conn_close(c, err);
@@ -368,8 +368,8 @@ void conn_close(struct conn *c, int err)
 	c->closing = true;
 	c->err = err;
 	if(err != 0)
-		c->net->stats->connections_failed_total++;
-	c->net->stats->connections--;
+		stat_add(c->net->stats, connections_failed_total, 1);
+	stat_sub(c->net->stats, connections, 1);
 	wheel_disarm(&c->net->wheel, &c->timer);
 	conn_out_drop(c);
 	buf_unref(&c->in);

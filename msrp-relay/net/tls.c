@@ -142,7 +142,7 @@ static int failed(struct conn *c)
 	ERR_error_string_n(ERR_peek_last_error(), text, sizeof(text));
 	ERR_clear_error();
 	if(!c->tls->up)
-		c->net->stats->tls_failed_total++;
+		stat_add(c->net->stats, tls_failed_total, 1);
 	log_limited(LOG_L_WARNING, "tls: %s with %s: %s",
 			c->tls->up ? "broken record" : "handshake", c->addr, text);
 	return -EPROTO;
@@ -162,7 +162,7 @@ static int raw_send(struct conn *c)
 			return -errno;
 		n = 0;
 	}
-	c->net->stats->sent_bytes_total += (uint64_t)n;
+	stat_add(c->net->stats, sent_bytes_total, (uint64_t)n);
 	t->raw_pos += (size_t)n;
 	if(tls_pending(t) > 0) {
 		c->blocked = true;

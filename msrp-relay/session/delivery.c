@@ -251,18 +251,18 @@ void delivery_close(struct delivery *d, int status, const char *error)
 		l->status = 200;
 		l->messages++;
 		l->state = RELAY_LEG_DONE;
-		st->messages_delivered_total++;
+		stat_add(st, messages_delivered_total, 1);
 		session_event(l->session, RELAY_EV_LEG_DELIVERED, l, m->id, m->received,
 				200, NULL);
 		if(m->success_report && d->reported < m->received)
 			await_add(d);
 	} else if(error == NULL) {
-		st->messages_failed_total++; /* leg_fail tells the rest */
+		stat_add(st, messages_failed_total, 1); /* leg_fail tells the rest */
 	} else if(!m->aborted) {
 		l->status = status;
 		l->state = RELAY_LEG_FAILED;
 		l->error = error;
-		st->messages_failed_total++;
+		stat_add(st, messages_failed_total, 1);
 		log_info("session %s leg %s: message %s failed with %d (%s)",
 				l->session->name, l->name, m->id, status, error);
 		session_event(l->session, RELAY_EV_LEG_FAILED, l, m->id, d->acked,

@@ -272,7 +272,7 @@ static void message_completed(struct msrp_conn *mc, struct slice tid)
 
 	m->complete = true;
 	in->n_unfinished--;
-	in->session->w->stats.messages_received_total++;
+	stat_add(&in->session->w->stats, messages_received_total, 1);
 	memcpy(m->held, tid.p, tid.n);
 	m->failure_report = mc->chunk.failure_report;
 	mc->chunk.answered = true; /* message_settle does it */

@@ -56,7 +56,7 @@ struct leg *leg_new(struct session *s, const struct relay_leg_params *p)
 	if(p->direction == RELAY_RECV)
 		s->in = l;
 	HASH_ADD_KEYPTR(hh, w->legs, l->id, LEG_ID_LEN, l);
-	w->stats.legs++;
+	stat_add(&w->stats, legs, 1);
 	return l;
 }
 
@@ -67,7 +67,7 @@ void leg_free(struct leg *l)
 	leg_detach(l);
 	HASH_DEL(w->legs, l);
 	msrp_conn_leg_changed(w, l);
-	w->stats.legs--;
+	stat_sub(&w->stats, legs, 1);
 	free(l->path);
 	free(l->peer_path);
 	free(l->peer_host);
@@ -113,7 +113,7 @@ void leg_bound(struct leg *l)
 	l->error = NULL;
 	if(l->state != RELAY_LEG_DONE)
 		l->state = RELAY_LEG_BOUND;
-	l->session->w->stats.legs_bound_total++;
+	stat_add(&l->session->w->stats, legs_bound_total, 1);
 	log_debug("session %s leg %s: bound to %s", l->session->name, l->name,
 			l->mc->net.addr);
 	session_event(l->session, RELAY_EV_LEG_BOUND, l, NULL, 0, 0, NULL);
@@ -237,7 +237,7 @@ void leg_fail(struct leg *l, int status, const char *error)
 	l->state = RELAY_LEG_FAILED;
 	l->status = status;
 	l->error = error;
-	l->session->w->stats.legs_failed_total++;
+	stat_add(&l->session->w->stats, legs_failed_total, 1);
 	log_info("session %s leg %s: failed: %s", l->session->name, l->name, error);
 	session_event(
 			l->session, RELAY_EV_LEG_FAILED, l, first, l->bytes, status, error);

@@ -131,7 +131,7 @@ static void reader_stop(struct leg *in)
 		return;
 	in->stopped = true;
 	conn_pause(&in->mc->net);
-	in->session->w->stats.reader_stops_total++;
+	stat_add(&in->session->w->stats, reader_stops_total, 1);
 }
 
 void outbound_wait_less(struct leg *l)
@@ -156,7 +156,7 @@ void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 
 	m->received += n;
 	m->in->bytes += n;
-	m->in->session->w->stats.content_bytes_total += n;
+	stat_add(&m->in->session->w->stats, content_bytes_total, n);
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
 		if(d->closed)
@@ -207,7 +207,7 @@ void message_abort(struct message *m)
 		return;
 	m->aborted = true;
 	m->in->n_unfinished--;
-	m->in->session->w->stats.messages_aborted_total++;
+	stat_add(&m->in->session->w->stats, messages_aborted_total, 1);
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
 		if(d->closed)

@@ -22,31 +22,31 @@ static void count_status(struct stats *st, int status)
 		case 200:
 			break;
 		case 400:
-			st->rejected_400_total++;
+			stat_add(st, rejected_400_total, 1);
 			break;
 		case 403:
-			st->rejected_403_total++;
+			stat_add(st, rejected_403_total, 1);
 			break;
 		case 408:
-			st->rejected_408_total++;
+			stat_add(st, rejected_408_total, 1);
 			break;
 		case 413:
-			st->rejected_413_total++;
+			stat_add(st, rejected_413_total, 1);
 			break;
 		case 415:
-			st->rejected_415_total++;
+			stat_add(st, rejected_415_total, 1);
 			break;
 		case 481:
-			st->rejected_481_total++;
+			stat_add(st, rejected_481_total, 1);
 			break;
 		case 501:
-			st->rejected_501_total++;
+			stat_add(st, rejected_501_total, 1);
 			break;
 		case 506:
-			st->rejected_506_total++;
+			stat_add(st, rejected_506_total, 1);
 			break;
 		default:
-			st->rejected_other_total++;
+			stat_add(st, rejected_other_total, 1);
 	}
 }
 
@@ -62,7 +62,7 @@ static void answer(
 	to = conn_room(&mc->net, room);
 	n = msrp_write_response(to, room, tid, status, text, paths);
 	conn_commit(&mc->net, n);
-	mc->w->stats.responses_sent_total++;
+	stat_add(&mc->w->stats, responses_sent_total, 1);
 	count_status(&mc->w->stats, status);
 }
 
@@ -98,7 +98,7 @@ static void response_received(struct msrp_conn *mc, const struct msrp_head *h)
 	struct msrp_uri to;
 	struct leg *l;
 
-	mc->w->stats.responses_received_total++;
+	stat_add(&mc->w->stats, responses_received_total, 1);
 	/* Nearly always the connection's only leg, spelt as we spelt it. */
 	l = mc->legs;
 	if(l == NULL || !slice_eq(h->to_path, slice_str(l->path))) {
@@ -117,7 +117,7 @@ static void report_head(struct msrp_conn *mc, const struct msrp_head *h)
 	struct msrp_uri to;
 	struct leg *l;
 
-	mc->w->stats.reports_received_total++;
+	stat_add(&mc->w->stats, reports_received_total, 1);
 	if(h->twice || msrp_path_parse(h->to_path, &to, NULL) < 1)
 		return;
 	l = leg_find(mc->w, to.session);
@@ -136,7 +136,7 @@ static int head_received(struct msrp_conn *mc, const struct msrp_head *h)
 			response_received(mc, h);
 			return 0;
 		case MSRP_SEND:
-			mc->w->stats.sends_received_total++;
+			stat_add(&mc->w->stats, sends_received_total, 1);
 			return inbound_begin(mc, h);
 		case MSRP_REPORT:
 			report_head(mc, h);
@@ -219,7 +219,7 @@ static size_t on_content(
 
 static size_t malformed(struct msrp_conn *mc, int err)
 {
-	mc->w->stats.malformed_total++;
+	stat_add(&mc->w->stats, malformed_total, 1);
 	log_limited(LOG_L_INFO, "%s: %s, connection closed", mc->net.addr,
 			err == -E2BIG ? "header section too long" : "no MSRP frame");
 	conn_close(&mc->net, -EBADMSG);
@@ -312,7 +312,7 @@ static void on_time(struct wheel_timer *t)
 		wait_end(mc);
 	} else {
 		if(!mc->valid)
-			mc->w->stats.connections_unbound_total++;
+			stat_add(&mc->w->stats, connections_unbound_total, 1);
 		conn_close(c, 0);
 		return;
 	}

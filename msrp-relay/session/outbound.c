@@ -92,7 +92,7 @@ static void on_transaction_time(struct wheel_timer *timer)
 		wheel_arm(&w->net.wheel, &l->timer, wait, on_transaction_time);
 		return;
 	}
-	w->stats.transaction_timeouts_total++;
+	stat_add(&w->stats, transaction_timeouts_total, 1);
 	log_info("session %s leg %s: no response from %s within %llu ms",
 			l->session->name, l->name, l->mc->net.addr,
 			(unsigned long long)wait);
@@ -112,7 +112,7 @@ static void txn_watch(struct leg *l)
 
 static void count_sent(struct leg *l)
 {
-	l->session->w->stats.sends_sent_total++;
+	stat_add(&l->session->w->stats, sends_sent_total, 1);
 	session_activity(l->session);
 	txn_watch(l);
 }

@@ -27,7 +27,7 @@ static void report_write(struct leg *in, struct slice message_id,
 	n = msrp_write_report(to, room, slice_of(tid, TID_LEN), slice_of(paths, n),
 			message_id, range, status, msrp_status_text(status));
 	conn_commit(&in->mc->net, n);
-	w->stats.reports_sent_total++;
+	stat_add(&w->stats, reports_sent_total, 1);
 }
 
 void report_send(struct message *m, int status, uint64_t bytes)

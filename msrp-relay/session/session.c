@@ -111,7 +111,7 @@ void session_end(struct session *s)
 	}
 	wheel_disarm(&w->net.wheel, &s->timer);
 	HASH_DEL(w->sessions, s);
-	w->stats.sessions--;
+	stat_sub(&w->stats, sessions, 1);
 	/* Messages first: they know their legs. */
 	for(l = s->legs; l; l = l->next)
 		while(l->messages_list)
@@ -175,7 +175,7 @@ static void on_session_time(struct wheel_timer *t)
 		return;
 	}
 	if(!s->closing) {
-		s->w->stats.sessions_idle_total++;
+		stat_add(&s->w->stats, sessions_idle_total, 1);
 		log_info("session %s: no byte for %d ms, closed", s->name, s->idle_ms);
 		session_event(s, RELAY_EV_SESSION_IDLE, NULL, NULL, 0, 0, NULL);
 	}
@@ -191,7 +191,7 @@ static uint64_t create_max_bytes(
 static int create_idle_ms(
 		const struct worker *w, const struct relay_session_params *p)
 {
-	return p->idle_ms ? p->idle_ms : w->conf->inactivity_ms;
+	return p->idle_ms > 0 ? p->idle_ms : w->conf->inactivity_ms;
 }
 
 static bool same_create(const struct session *s, const struct job *j)
@@ -240,11 +240,11 @@ static int do_create(struct worker *w, struct job *j, struct session **out)
 	snprintf(s->name, sizeof(s->name), "%s", p->session);
 	snprintf(s->owner, sizeof(s->owner), "%s", p->owner ? p->owner : "");
 	s->max_bytes = create_max_bytes(w, p);
-	s->idle_ms = p->idle_ms > 0 ? p->idle_ms : w->conf->inactivity_ms;
+	s->idle_ms = create_idle_ms(w, p);
 	s->created_at = s->active_at = worker_now(w);
 	HASH_ADD_STR(w->sessions, name, s);
-	w->stats.sessions++;
-	w->stats.sessions_total++;
+	stat_add(&w->stats, sessions, 1);
+	stat_add(&w->stats, sessions_total, 1);
 	for(int i = 0; i < p->n_legs; i++)
 		leg_new(s, &p->legs[i]);
 	l = s->legs;

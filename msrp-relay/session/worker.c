@@ -75,7 +75,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 			break;
 		}
 		if(w->stats.connections >= (uint64_t)w->net.max_connections) {
-			w->stats.connections_refused_total++;
+			stat_add(&w->stats, connections_refused_total, 1);
 			log_limited(LOG_L_WARNING, "max_connections reached");
 			close(fd);
 			continue;

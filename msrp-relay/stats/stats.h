@@ -66,4 +66,10 @@ struct stats
 #undef STATS_FIELD
 };
 
+/* The owning thread counts, any thread may read meanwhile: a relaxed store
+ * costs what a plain one does. */
+#define stat_put(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define stat_add(s, name, n) stat_put(&(s)->name, (s)->name + (uint64_t)(n))
+#define stat_sub(s, name, n) stat_put(&(s)->name, (s)->name - (uint64_t)(n))
+
 #endif
