@@ -58,7 +58,7 @@ typedef enum cpm_end
  */
 void cpm_b2b_end(uint64_t id, cpm_end_t why, unsigned by, str reason);
 
-/* ---- inbound leg (cpm_uas.c) -------------------------------------------- */
+/* ---- inbound leg (cpm_uas.c) ---- */
 
 /* Pass on a provisional answer. */
 void cpm_uas_provisional(uint64_t id, int code);
@@ -73,8 +73,7 @@ void cpm_uas_final(uint64_t id, int code, cpm_strs_t *answer);
 /* The ACK has come or will not come any more: let tm's transaction go. */
 void cpm_uas_release(uint64_t id);
 
-/* ---- outbound legs (cpm_b2b_out.c, cpm_b2b_reply.c) -----------------------
- */
+/* ---- outbound legs (cpm_b2b_out.c, cpm_b2b_reply.c) ---- */
 
 /* Send the INVITE of a leg whose path is known. */
 void cpm_out_invite(uint64_t id, unsigned n);
@@ -83,12 +82,14 @@ void cpm_out_invite(uint64_t id, unsigned n);
  * re-INVITEs of both sides. */
 cpm_strs_t *cpm_local_with_sdp(const cpm_strs_t *local, str sdp);
 
+/* The first 200 to it: cpm_b2b_answer.c. */
+void cpm_out_answered(uint64_t id, unsigned n, sip_msg_t *rpl);
+
 /* tm's callback for it. */
 void cpm_out_reply(struct cell *t, int type, struct tmcb_params *ps);
 
 
-/* ---- the relay (cpm_media.c, cpm_events.c) --------------------------------
- */
+/* ---- the relay (cpm_media.c, cpm_events.c) ---- */
 
 /* session.create with the inbound leg and leg 1: 0, or the caller ends it. */
 int cpm_media_create(uint64_t id);
@@ -102,8 +103,7 @@ void cpm_media_close(uint64_t id, bool abort);
 /* Register for events and reconnections; before the fork. */
 void cpm_events_init(void);
 
-/* ---- session timers, watchdog (cpm_timer.c) --------------------------------
- */
+/* ---- session timers, watchdog (cpm_timer.c) ---- */
 
 /* Make the timer process: in mod_init and in child_init(PROC_MAIN). */
 int cpm_timer_mod_init(void);
@@ -112,8 +112,10 @@ int cpm_timer_child_init(int rank);
 /* Set when the next refresh (ours) or the end (theirs) of a leg is due. */
 void cpm_timer_arm(cpm_leg_t *l);
 
-/* ---- one table of refusals (cpm_reject.c) -----------------------------------
- */
+/* Bind module sl if it is there; in mod_init. */
+void cpm_reject_init(void);
+
+/* ---- one table of refusals (cpm_reject.c) ---- */
 
 /**
  * Refuse a request whose transaction may or may not exist yet.

@@ -69,8 +69,7 @@ static void reply_ok(sip_msg_t *msg, cpm_buf_t *h, str body)
 	}
 }
 
-/* ---- ACK
- * ---------------------------------------------------------------------- */
+/* ---- ACK ---- */
 
 static void on_ack(sip_msg_t *msg, struct at *at)
 {
@@ -98,8 +97,7 @@ static void on_ack(sip_msg_t *msg, struct at *at)
 		cpm_leg_end(at->id, at->n);
 }
 
-/* ---- BYE
- * ------------------------------------------------------------------------- */
+/* ---- BYE ---- */
 
 static void on_bye(sip_msg_t *msg, struct at *at)
 {
@@ -128,8 +126,7 @@ static void on_bye(sip_msg_t *msg, struct at *at)
 	cpm_b2b_end(at->id, CPM_END_BYE, at->n, cpm_hdr_get(msg, "Reason"));
 }
 
-/* ---- UPDATE, re-INVITE
- * -------------------------------------------------------------- */
+/* ---- UPDATE, re-INVITE ---- */
 
 /* An offer within the dialog may repeat the media, not move it: the relay
  * knows this peer by its path. */
@@ -306,8 +303,7 @@ static void on_options(sip_msg_t *msg)
 	cpm_buf_free(&h);
 }
 
-/* ---- the way in
- * ------------------------------------------------------------------------ */
+/* ---- the way in ---- */
 
 static int find(sip_msg_t *msg, struct at *at)
 {
@@ -340,8 +336,10 @@ int ki_cpm_in_dialog(sip_msg_t *msg)
 	if(msg->REQ_METHOD == METHOD_CANCEL)
 		return ki_cpm_cancel(msg);
 	rc = cpm_tm.t_newtran(msg);
+	if(rc < 0)
+		cpm_reject(msg, "memory", NULL, no_reason);
 	if(rc <= 0)
-		return 0; /* a retransmission, or logged by tm */
+		return 0; /* no memory, or a retransmission */
 	switch(msg->REQ_METHOD) {
 		case METHOD_BYE:
 			on_bye(msg, &at);

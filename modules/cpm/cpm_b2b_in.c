@@ -131,8 +131,7 @@ static const char *check(sip_msg_t *msg, struct invite *in, cpm_buf_t *extra)
 	return check_sdp(msg, in);
 }
 
-/* ---- texts of the session --------------------------------------------------
- */
+/* ---- texts of the session ---- */
 
 /* Record-Route as the route set of a UAS: same order (RFC 3261 12.1.1). */
 static void record_routes(sip_msg_t *msg, cpm_buf_t *b)
@@ -334,8 +333,7 @@ static cpm_session_t *build(sip_msg_t *msg, uint64_t id, struct invite *in)
 	return NULL;
 }
 
-/* ---- the way in
- * -------------------------------------------------------------- */
+/* ---- the way in ---- */
 
 /* The transaction is there and waits: everything that fails from here on is
  * answered through the session. */
@@ -383,8 +381,10 @@ int cpm_b2b_invite(sip_msg_t *msg)
 		cpm_stat_inc(CPM_STAT_RETRANSMITS);
 		return 0;
 	}
-	if(rc < 0)
-		return 0; /* logged by tm */
+	if(rc < 0) {
+		cpm_reject(msg, "memory", NULL, (str){NULL, 0});
+		return 0;
+	}
 	t = cpm_tm.t_gett();
 	id = cpm_id_make(t->hash_index, t->label);
 	s = build(msg, id, &in);

@@ -105,8 +105,7 @@ static void on_event(const char *type, const json_t *params)
 		on_leg(type, params, id);
 }
 
-/* ---- comparison
- * ---------------------------------------------------------------------- */
+/* ---- comparison ---- */
 
 static void close_stranger(const char *name)
 {

@@ -15,6 +15,8 @@
 #include "cpm_b2b.h"
 #include "cpm_hdr.h"
 
+#define BYE_RETRY_MS 2000
+
 struct tm_binds cpm_tm;
 tm_xapi_t cpm_tmx;
 
@@ -107,14 +109,15 @@ static void send_bye(uint64_t id, unsigned n, cpm_dialog_t *d, cpm_strs_t *why)
 	cpm_buf_free(&h);
 	if(rc == 0)
 		return;
-	LM_ERR("session " CPM_ID_FMT " leg %u: BYE could not be sent (%d)\n",
+	LM_WARN("session " CPM_ID_FMT " leg %u: BYE could not be sent (%d), will be"
+			" tried again\n",
 			CPM_ID_ARG(id), n, rc);
 	s = cpm_session_lock(id);
 	if(s == NULL)
 		return;
 	l = cpm_session_leg(s, n);
 	if(l && l->state == CPM_L_BYE)
-		cpm_leg_move(s, l, CPM_L_DOWN);
+		l->timer_at = cpm_now_ms() + BYE_RETRY_MS;
 	cpm_session_unlock(s);
 }
 
@@ -173,7 +176,20 @@ void cpm_leg_end(uint64_t id, unsigned n)
 		case CPM_L_UP:
 			act = cpm_dialog_take(l, true, &d) == 0 ? DO_BYE : DO_NOTHING;
 			why = cpm_strs_copy(s->reason);
-			cpm_leg_move(s, l, act == DO_BYE ? CPM_L_BYE : CPM_L_DOWN);
+			cpm_leg_move(s, l, CPM_L_BYE);
+			if(act == DO_NOTHING)
+				l->timer_at = cpm_now_ms() + BYE_RETRY_MS;
+			break;
+		case CPM_L_BYE:
+			/* it could not be sent: again, until the watchdog ends it */
+			if(l->timer_at == 0 || l->timer_at > cpm_now_ms())
+				break;
+			l->timer_at = cpm_now_ms() + BYE_RETRY_MS;
+			if(cpm_dialog_take(l, false, &d) == 0) {
+				act = DO_BYE;
+				l->timer_at = 0;
+			}
+			why = cpm_strs_copy(s->reason);
 			break;
 		default:
 			break;

@@ -43,7 +43,7 @@ static json_t *with_session(uint64_t id)
 	return json_pack("{s:s}", "session", buf);
 }
 
-/* ---- session.create ------------------------------------------------------ */
+/* ---- session.create ---- */
 
 static json_t *new_leg(unsigned n, bool tls)
 {
@@ -184,8 +184,7 @@ int cpm_media_create(uint64_t id)
 	return cpm_link_send("session.create", p, 0, on_created, id, 0);
 }
 
-/* ---- leg.start
- * --------------------------------------------------------------- */
+/* ---- leg.start ---- */
 
 static void on_started(
 		cpm_link_rc_t rc, int code, const json_t *result, uint64_t id, int leg)
@@ -324,8 +323,7 @@ void cpm_media_start(uint64_t id, unsigned n)
 	}
 }
 
-/* ---- session.close
- * -------------------------------------------------------------- */
+/* ---- session.close ---- */
 
 /* Closed, or nobody knows: in both cases the legs that waited for it end. */
 static void closed(uint64_t id)

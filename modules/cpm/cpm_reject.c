@@ -10,6 +10,7 @@
 #include "../../core/data_lump_rpl.h"
 #include "../../core/dprint.h"
 #include "../../core/mem/shm_mem.h"
+#include "../sl/sl.h"
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
 #include "cpm_sip.h"
@@ -86,6 +87,22 @@ static void add_lines(cpm_buf_t *b, const struct refusal *r, const char *detail)
 		cpm_buf_lit(b, r->header);
 }
 
+/* Module sl, when it is loaded: answers without a transaction. */
+static sl_api_t sl;
+
+void cpm_reject_init(void)
+{
+	if(find_export("bind_sl", 0, 0) == NULL || sl_load_api(&sl) < 0)
+		memset(&sl, 0, sizeof(sl));
+}
+
+static int stateless_reply(sip_msg_t *msg, int code, const char *phrase)
+{
+	str reason = {(char *)phrase, (int)strlen(phrase)};
+
+	return sl.freply ? sl.freply(msg, code, &reason) : -1;
+}
+
 static bool has_transaction(void)
 {
 	struct cell *t = cpm_tm.t_gett();
@@ -97,6 +114,7 @@ static int refuse(
 		sip_msg_t *msg, const struct refusal *r, const char *detail, str extra)
 {
 	cpm_buf_t b = {0};
+	bool stateful = true;
 	int rc;
 
 	if(msg->REQ_METHOD == METHOD_ACK)
@@ -104,12 +122,11 @@ static int refuse(
 	if(!has_transaction()) {
 		rc = cpm_tm.t_newtran(msg);
 		if(rc == 0)
-			return 0; /* a retransmission, absorbed */
-		if(rc < 0)
-			return -1;
+			return 0;      /* a retransmission, absorbed */
+		stateful = rc > 0; /* tm has no memory: at least an answer */
 		/* later releases of tm drop a transaction without a branch and with
 		 * it the retransmission of this answer */
-		if(msg->REQ_METHOD == METHOD_INVITE)
+		if(stateful && msg->REQ_METHOD == METHOD_INVITE)
 			cpm_tm.t_addblind();
 	}
 	cpm_stat_inc(CPM_STAT_REFUSED);
@@ -125,8 +142,11 @@ static int refuse(
 			msg->callid ? msg->callid->body.len : 1,
 			msg->callid ? msg->callid->body.s : "-", r->code, r->name,
 			detail ? ": " : "", detail ? detail : "");
-	return cpm_tm.t_reply(msg, (unsigned)r->code, (char *)r->phrase) < 0 ? -1
-																		 : 0;
+	if(stateful)
+		rc = cpm_tm.t_reply(msg, (unsigned)r->code, (char *)r->phrase);
+	else
+		rc = stateless_reply(msg, r->code, r->phrase);
+	return rc < 0 ? -1 : 0;
 }
 
 int cpm_reject(sip_msg_t *msg, const char *name, const char *detail, str extra)

@@ -191,8 +191,7 @@ const char *cpm_service_check(sip_msg_t *msg, cpm_buf_t *extra)
 	return extra->len ? "extension" : NULL;
 }
 
-/* ---- the steps for scripts -------------------------------------------------
- */
+/* ---- the steps for scripts ---- */
 
 static bool parsed(sip_msg_t *msg)
 {

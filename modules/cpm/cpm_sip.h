@@ -12,7 +12,7 @@
 
 #include "../../core/parser/msg_parser.h"
 
-/* ---- life ------------------------------------------------------------- */
+/* ---- life ---- */
 
 /* In mod_init, after the parameters are known and tm can be bound: 0 or -1. */
 int cpm_sip_mod_init(void);
@@ -32,7 +32,7 @@ void cpm_sip_destroy(void);
  */
 int cpm_sip_on_reply(sip_msg_t *msg);
 
-/* ---- script functions: whole procedures -------------------------------- */
+/* ---- script functions: whole procedures ---- */
 
 /**
  * The originating role, whole: a large-message INVITE becomes a session
@@ -58,7 +58,7 @@ int ki_cpm_in_dialog(sip_msg_t *msg);
  */
 int ki_cpm_cancel(sip_msg_t *msg);
 
-/* ---- script functions: the steps --------------------------------------- */
+/* ---- script functions: the steps ---- */
 
 /* 1 when Accept-Contact has the pager ICSI (...oma.cpm.msg), else -1. */
 int ki_cpm_is_pager(sip_msg_t *msg);
@@ -93,7 +93,7 @@ int ki_cpm_service_header(sip_msg_t *msg);
  */
 int ki_cpm_reject(sip_msg_t *msg, str *reason);
 
-/* ---- sessions for RPC --------------------------------------------------- */
+/* ---- sessions for RPC ---- */
 
 #define CPM_INFO_LEGS 8
 

@@ -23,8 +23,7 @@
 
 static const str no_reason = {NULL, 0};
 
-/* ---- session timers
- * ------------------------------------------------------------- */
+/* ---- session timers ---- */
 
 void cpm_timer_arm(cpm_leg_t *l)
 {
@@ -163,8 +162,7 @@ static void send_refresh(uint64_t id, unsigned n, struct refresh *r)
 	cpm_buf_free(&h);
 }
 
-/* ---- what is due
- * --------------------------------------------------------------------- */
+/* ---- what is due ---- */
 
 static bool due(uint64_t at, uint64_t now)
 {
@@ -180,14 +178,29 @@ static void force(cpm_session_t *s)
 	s->uas_busy = s->uas_held = s->stay = false;
 }
 
+/* A BYE that could not be sent. */
+static void tick_bye(uint64_t id, unsigned n, uint64_t now)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool again = l && l->state == CPM_L_BYE && due(l->timer_at, now);
+
+	if(s)
+		cpm_session_unlock(s);
+	if(again)
+		cpm_leg_end(id, n);
+}
+
 /* A session that waits for its end: the originator's ACK, or the watchdog. */
 static void tick_closing(uint64_t id, uint64_t now)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	bool ack = false, stuck = false;
+	unsigned n_legs;
 
 	if(s == NULL)
 		return;
+	n_legs = s->n_legs;
 	if(due(s->ack_at, now)) {
 		s->ack_at = 0;
 		ack = true;
@@ -202,6 +215,8 @@ static void tick_closing(uint64_t id, uint64_t now)
 		cpm_b2b_end(id, CPM_END_ACK, CPM_IN, no_reason);
 		cpm_leg_end(id, CPM_IN);
 	}
+	for(unsigned n = 0; n < n_legs && !stuck; n++)
+		tick_bye(id, n, now);
 	if(!stuck)
 		return;
 	LM_ERR("session " CPM_ID_FMT " did not end by itself: removed\n",

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The 200 to our INVITE: the dialog stands, the SDP answer is read, the
+ * originator's 200 is built and kept until the relay listens on both legs.
+ * OMA-TS-CPM_Conv_Fnct 8.2.1.2 "Upon receiving a SIP 200 OK", RFC 3261 12.1.2
+ * and 13.2.2.4, RFC 4028 section 7. Called by cpm_b2b_reply.c.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../core/dprint.h"
+#include "../../core/mem/mem.h"
+#include "../../core/parser/parse_rr.h"
+#include "../../core/parser/parse_to.h"
+#include "cpm_b2b.h"
+#include "cpm_b2b_in.h"
+#include "cpm_conf.h"
+#include "proto/multipart.h"
+
+static const str no_reason = {NULL, 0};
+
+/* Record-Route of the 200, last one first (RFC 3261 12.1.2). */
+static int routes_reversed(sip_msg_t *rpl, str *out)
+{
+	if(rpl->record_route == NULL) {
+		*out = (str){NULL, 0};
+		return 0;
+	}
+	return print_rr_body(rpl->record_route, out, 1, NULL) < 0 ? -1 : 0;
+}
+
+/* The dialog as the 200 has completed it. */
+static cpm_strs_t *dialog_of(const cpm_strs_t *old, sip_msg_t *rpl)
+{
+	str v[CPM_D_N], routes = {NULL, 0};
+	cpm_strs_t *d = NULL;
+	bool isfocus;
+
+	for(unsigned i = 0; i < CPM_D_N; i++)
+		v[i] = cpm_strs_get(old, i);
+	v[CPM_D_REMOTE_TAG] = get_to(rpl)->tag_value;
+	cpm_hdr_contact(rpl, &v[CPM_D_TARGET], &isfocus);
+	if(routes_reversed(rpl, &routes) == 0) {
+		v[CPM_D_ROUTES] = routes;
+		/* the route set rules from now on; without one the Contact does */
+		v[CPM_D_NEXT_HOP] = (str){NULL, 0};
+		d = cpm_strs_new(v, CPM_D_N);
+	}
+	if(routes.s)
+		pkg_free(routes.s);
+	return d;
+}
+
+/* What the session's 200 is made of, copied under the lock. */
+struct ok
+{
+	cpm_strs_t *dlg;      /* of the outbound leg */
+	cpm_strs_t *in_local; /* CPM_M_* of the inbound leg */
+	cpm_strs_t *msg;      /* CPM_T_* */
+	uint64_t id;
+	uint16_t in_port;
+	uint8_t offer_setup;
+	bool in_tls, in_cema, in_timer, glare;
+	uint32_t in_expires;
+};
+
+static void ok_drop(struct ok *o)
+{
+	cpm_strs_drop(o->dlg);
+	cpm_strs_drop(o->in_local);
+	cpm_strs_drop(o->msg);
+}
+
+/* 0; -ENOENT nobody waits for this 200; -ENOMEM */
+static int ok_take(uint64_t id, unsigned n, struct ok *o)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL, *in;
+	int rc = -ENOENT;
+
+	if(s == NULL)
+		return -ENOENT;
+	if(l
+			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING
+					|| l->state == CPM_L_CANCELLED)) {
+		in = &s->legs[CPM_IN];
+		o->id = id;
+		o->dlg = cpm_strs_copy(l->dlg);
+		o->in_local = cpm_strs_copy(in->local);
+		o->msg = cpm_strs_copy(s->msg);
+		o->in_port = in->local_port;
+		o->in_tls = in->tls;
+		o->in_cema = in->peer_cema;
+		o->in_timer = in->peer_timer;
+		o->in_expires = in->expires_s;
+		o->offer_setup = s->offer_setup;
+		o->glare = l->state == CPM_L_CANCELLED;
+		rc = o->dlg && o->in_local && o->msg ? 0 : -ENOMEM;
+	}
+	cpm_session_unlock(s);
+	return rc;
+}
+
+static struct slice slice_from(str s)
+{
+	return slice_of(s.s, (size_t)s.len);
+}
+
+/* OL-20: own path, recvonly, passive, CEMA exactly when it was offered. */
+static int answer_sdp(
+		const struct ok *o, const struct sdp *theirs, char *buf, size_t size)
+{
+	struct slice offer = slice_from(cpm_strs_get(o->msg, CPM_T_OFFER));
+	struct slice host = slice_from(cpm_strs_get(o->in_local, CPM_M_HOST));
+	struct sdp sdp = {.dir = SDP_RECVONLY, .media_count = 1}, offered;
+	char sess_id[24];
+
+	snprintf(sess_id, sizeof(sess_id), "%" PRIu64, o->id);
+	sdp.sess_id = slice_str(sess_id);
+	sdp.sess_version = SLICE("1");
+	sdp.secure = o->in_tls;
+	sdp.host = host;
+	sdp.ipv6 = host.n && memchr(host.p, ':', host.n) != NULL;
+	sdp.port = o->in_port;
+	sdp.path = slice_from(cpm_strs_get(o->in_local, CPM_M_PATH));
+	sdp.fingerprint = slice_from(cpm_strs_get(o->in_local, CPM_M_FINGERPRINT));
+	sdp.accept_types = theirs->accept_types.n ? theirs->accept_types
+											  : SLICE("message/cpim");
+	sdp.accept_wrapped_types = theirs->accept_wrapped_types.n
+			? theirs->accept_wrapped_types
+			: SLICE("*");
+	sdp.max_size = theirs->max_size;
+	sdp.setup = sdp_setup_answer((enum sdp_setup)o->offer_setup);
+	sdp.cema = o->in_cema;
+	if(offer.n > 0 && sdp_parse(offer, &offered) == SDP_OK) {
+		sdp.media_index = offered.media_index;
+		sdp.media_count = offered.media_count;
+	}
+	return sdp_print(buf, size, &sdp, offer);
+}
+
+/* The inbound leg's interval: what the originator wants, not over what the
+ * recipient's side has agreed to (OL-19), within our limits. */
+static uint32_t in_interval(const struct ok *o, uint32_t out_expires)
+{
+	uint32_t v =
+			o->in_expires ? o->in_expires : (uint32_t)cpm_conf.session_expires;
+
+	if(out_expires && out_expires < v)
+		v = out_expires;
+	return v < (uint32_t)cpm_conf.min_se ? (uint32_t)cpm_conf.min_se : v;
+}
+
+/* The whole 200 for the originator, to be sent when the relay listens. */
+static cpm_strs_t *answer_of(const struct ok *o, sip_msg_t *rpl,
+		const struct sdp *theirs, uint32_t in_expires)
+{
+	char sdp[4096];
+	str v[CPM_A_N] = {{NULL, 0}}, uri;
+	cpm_buf_t b = {0};
+	cpm_strs_t *a = NULL;
+	bool isfocus = false;
+	int len = answer_sdp(o, theirs, sdp, sizeof(sdp));
+
+	if(len <= 0 || len >= (int)sizeof(sdp))
+		return NULL;
+	/* Our URI even for a focus: its dialog is with us, not with the
+	 * originator. That it is one the parameter still says (OL-19). */
+	if(cpm_hdr_contact(rpl, &uri, &isfocus) < 0)
+		isfocus = false;
+	cpm_buf_fmt(&b, "Contact: <%.*s>", STR_FMT(&cpm_conf.contact));
+	cpm_hdr_contact_features(&b, rpl);
+	cpm_buf_lit(&b, isfocus ? ";isfocus\r\n" : "\r\n");
+	cpm_hdr_server(&b);
+	cpm_buf_lit(&b, "Allow: " CPM_ALLOW "\r\nSupported: timer\r\n");
+	cpm_buf_fmt(&b, "Session-Expires: %" PRIu32 ";refresher=%s\r\n", in_expires,
+			o->in_timer ? "uac" : "uas");
+	if(o->in_timer)
+		cpm_buf_lit(&b, "Require: timer\r\n");
+	cpm_hdr_copy(&b, rpl, "P-Asserted-Identity");
+	cpm_hdr_copy(&b, rpl, "P-Charging-Vector");
+	cpm_buf_lit(&b, "Content-Type: application/sdp\r\n");
+	v[CPM_A_REASON] = CPM_STR("OK");
+	v[CPM_A_HEADERS] = cpm_buf_get(&b);
+	v[CPM_A_BODY] = (str){sdp, len};
+	a = b.bad ? NULL : cpm_strs_new(v, CPM_A_N);
+	cpm_buf_free(&b);
+	return a;
+}
+
+static enum sdp_error read_sdp(sip_msg_t *rpl, struct sdp *out)
+{
+	str type = cpm_hdr_get(rpl, "Content-Type");
+	char *body = get_body(rpl);
+	struct multipart_part part;
+
+	if(body == NULL || body >= rpl->buf + rpl->len || type.len <= 0
+			|| multipart_find(slice_from(type),
+					   slice_of(body, (size_t)(rpl->buf + rpl->len - body)),
+					   SLICE("application/sdp"), &part)
+					!= 0)
+		return SDP_EMPTY;
+	return sdp_parse(part.body, out);
+}
+
+/* The dialog stands; with `why` it is good for nothing but a BYE. */
+static void stand(uint64_t id, unsigned n, cpm_strs_t **dlg)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+
+	if(l
+			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING
+					|| l->state == CPM_L_CANCELLED)) {
+		cpm_strs_free(&l->dlg);
+		l->dlg = *dlg;
+		*dlg = NULL;
+		cpm_leg_move(s, l, CPM_L_UP);
+	}
+	if(s)
+		cpm_session_unlock(s);
+	cpm_strs_free(dlg);
+}
+
+/* Everything fits: both legs get what the answer has brought. */
+static bool adopt(const struct ok *o, unsigned n, cpm_strs_t **dlg,
+		cpm_strs_t **answer, const struct sdp *sdp, const cpm_timer_hdr_t *th,
+		uint32_t in_expires)
+{
+	cpm_session_t *s;
+	cpm_leg_t *l, *in, peer_of = {0};
+	cpm_strs_t *peer = cpm_peer_read(&peer_of, sdp);
+	cpm_strs_t *local =
+			cpm_local_with_sdp(o->in_local, cpm_strs_get(*answer, CPM_A_BODY));
+	bool ok = false;
+
+	s = peer && local ? cpm_session_lock(o->id) : NULL;
+	l = s ? cpm_session_leg(s, n) : NULL;
+	if(l && s->state == CPM_S_CALLING
+			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING)) {
+		cpm_strs_free(&l->dlg);
+		cpm_strs_free(&l->peer);
+		cpm_strs_free(&s->answer);
+		l->dlg = *dlg;
+		l->peer = peer;
+		s->answer = *answer;
+		*dlg = *answer = peer = NULL;
+		l->peer_cema = peer_of.peer_cema;
+		l->peer_port = peer_of.peer_port;
+		l->peer_max = peer_of.peer_max;
+		l->connect = !sdp_answerer_connects(SDP_SETUP_ACTPASS, sdp->setup);
+		l->peer_timer = th->supported || th->expires_s;
+		l->peer_update = th->update;
+		l->expires_s = th->expires_s;
+		l->refresh_us = th->refresher != CPM_REFRESHER_UAS;
+		cpm_leg_move(s, l, CPM_L_UP);
+		cpm_timer_arm(l);
+		in = &s->legs[CPM_IN];
+		cpm_strs_free(&in->local);
+		in->local = local;
+		local = NULL;
+		in->sdp_version = 1;
+		in->expires_s = in_expires;
+		in->refresh_us = !in->peer_timer;
+		s->winner = (uint8_t)n;
+		s->ring_at = 0;
+		cpm_session_move(s, CPM_S_STARTING);
+		ok = true;
+	}
+	if(s)
+		cpm_session_unlock(s);
+	cpm_strs_free(&peer);
+	cpm_strs_free(&local);
+	return ok;
+}
+
+void cpm_out_answered(uint64_t id, unsigned n, sip_msg_t *rpl)
+{
+	struct ok o = {0};
+	struct sdp sdp;
+	cpm_timer_hdr_t th = {0};
+	enum sdp_error e;
+	cpm_strs_t *dlg = NULL, *answer = NULL;
+	uint32_t in_expires;
+	int rc = ok_take(id, n, &o);
+
+	if(rc == -ENOENT)
+		return; /* a further 200: cpm_ack.c has dealt with it */
+	dlg = rc == 0 ? dialog_of(o.dlg, rpl) : NULL;
+	if(dlg == NULL) {
+		LM_ERR("session " CPM_ID_FMT " leg %u: no memory for the dialog\n",
+				CPM_ID_ARG(id), n);
+		ok_drop(&o);
+		cpm_b2b_end(id, CPM_END_MEMORY, n, no_reason);
+		return;
+	}
+	if(o.glare) {
+		/* 200 and CANCEL have crossed: hang up (RFC 3261 9.1) */
+		stand(id, n, &dlg);
+		cpm_leg_end(id, n);
+		ok_drop(&o);
+		return;
+	}
+	e = read_sdp(rpl, &sdp);
+	if(cpm_hdr_timer(rpl, &th) < 0)
+		memset(&th, 0, sizeof(th));
+	in_expires = in_interval(&o, th.expires_s);
+	if(e == SDP_OK)
+		answer = answer_of(&o, rpl, &sdp, in_expires);
+	if(e != SDP_OK || answer == NULL) {
+		LM_WARN("session " CPM_ID_FMT " leg %u: SDP answer: %s\n",
+				CPM_ID_ARG(id), n,
+				e == SDP_OK ? "no memory" : sdp_error_text(e));
+		stand(id, n, &dlg);
+		cpm_b2b_end(
+				id, e == SDP_OK ? CPM_END_MEMORY : CPM_END_SDP, n, no_reason);
+	} else if(adopt(&o, n, &dlg, &answer, &sdp, &th, in_expires)) {
+		cpm_media_start(id, n);
+	} else {
+		/* it was cancelled in between */
+		stand(id, n, &dlg);
+		cpm_leg_end(id, n);
+	}
+	cpm_strs_free(&dlg);
+	cpm_strs_free(&answer);
+	ok_drop(&o);
+}
