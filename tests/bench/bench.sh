@@ -6,7 +6,7 @@
 # ratios. Called by `make bench`.
 #   ROUNDS=3          how often each measurement is repeated
 #   ONLY="small tls"  groups: message calls small report bulk lmm latency memory
-#                     big slow tls; all when empty
+#                     tls fanout big slow; all when empty
 #   BENCH_LAB=38      addresses 127.20.38.x
 # Results: build/bench/results.tsv (every single run) and table.md.
 set -u
@@ -108,7 +108,7 @@ sip() { # group case round target command options
 group_message() {
 	local r t
 	wanted message || return 0
-	for ALLOC in fm qm; do
+	for ALLOC in ${ALLOCS:-fm qm}; do
 		up stock cpm || return 0
 		for t in stock cpm; do # the first requests touch fresh memory
 			sip warm-up message 0 $t message --count 20000
@@ -205,6 +205,11 @@ by_turns tls "haproxy nginx relay" \
 	"small, 100 sessions|tls --sessions 100 --count 1200" \
 	"100 MiB, 8 KiB chunks|tls --count 1 --size 104857600 --chunk 8192 --window 64" \
 	"100 MiB, 64 KiB chunks|tls --count 1 --size 104857600 --chunk 65536 --window 64"
+by_turns fanout relay \
+	"small, 100 sessions, 1 recipient|--sessions 100 --count 500" \
+	"small, 100 sessions, 4 recipients|--sessions 100 --count 500 --legs 4" \
+	"100 MiB, 64 KiB chunks, 1 recipient|--count 1 --size 104857600 --chunk 65536 --window 64" \
+	"100 MiB, 64 KiB chunks, 4 recipients|--count 1 --size 104857600 --chunk 65536 --window 64 --legs 4"
 group_memory
 group_big
 if wanted slow; then

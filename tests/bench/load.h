@@ -45,6 +45,7 @@ struct load_opts
 {
 	uint32_t sessions;
 	uint32_t count;  /* messages of each session */
+	uint32_t legs;   /* recipients of each session; > 1 only with a relay */
 	uint64_t size;   /* payload bytes behind the CPIM header */
 	uint64_t chunk;  /* content bytes in a chunk; 0 = whole message */
 	uint32_t window; /* chunks in flight of one session */
@@ -74,7 +75,7 @@ struct load_state
 	_Atomic bool go, stop;
 	_Atomic uint64_t progress;   /* bytes and frames, to notice a standstill */
 	_Atomic uint32_t sink_bound; /* empty SENDs seen by the sink */
-	_Atomic uint64_t got;        /* messages complete and intact */
+	_Atomic uint64_t got;        /* messages complete and intact, on each leg */
 	_Atomic uint64_t got_bytes;
 	_Atomic uint64_t acked;   /* 200s at the generator */
 	_Atomic uint64_t reports; /* success reports at the generator */
@@ -87,6 +88,9 @@ struct load_state
 	_Atomic bool complained;
 };
 
+/* The recipient's own path on a leg of a session. */
+void load_sink_path(const struct load_opts *o, uint32_t sess, uint32_t leg,
+		char *out, size_t n);
 uint64_t now_ns(void);
 /* Count a fault; the first ones are told on stderr. */
 void load_fault(struct load_state *st, const char *fmt, ...)
@@ -174,7 +178,6 @@ struct sink;
 struct load_paths
 {
 	char gen[PATH_BYTES];  /* the sender's own */
-	char sink[PATH_BYTES]; /* the recipient's own */
 	char next[PATH_BYTES]; /* what the sender puts in To-Path */
 	char next_host[64];    /* where the sender connects */
 	int next_port;

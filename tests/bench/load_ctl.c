@@ -126,16 +126,26 @@ static void session_id(char *out, size_t n, uint32_t i)
 
 static int create(struct ctl *c, const struct load_opts *o, uint32_t i)
 {
+	const char *out = o->tls_out ? "tls" : "tcp";
+	json_t *legs = json_array();
 	char id[64];
 
+	json_array_append_new(legs,
+			json_pack("{s:s,s:s,s:s}", "leg", "in", "direction", "recv",
+					"transport", o->tls_in ? "tls" : "tcp"));
+	for(uint32_t k = 0; k < o->legs; k++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%u", k + 1);
+		json_array_append_new(legs,
+				json_pack("{s:s,s:s,s:s}", "leg", name, "direction", "send",
+						"transport", out));
+	}
 	session_id(id, sizeof(id), i);
 	return send_line(c, "session.create",
-			json_pack("{s:s,s:I,s:i,s:[{s:s,s:s,s:s},{s:s,s:s,s:s}]}",
-					"session", id, "max_bytes", (json_int_t)(o->size + 1048576),
-					"idle_ms", 120000, "legs", "leg", "in", "direction", "recv",
-					"transport", o->tls_in ? "tls" : "tcp", "leg", "1",
-					"direction", "send", "transport",
-					o->tls_out ? "tls" : "tcp"));
+			json_pack("{s:s,s:I,s:i,s:o}", "session", id, "max_bytes",
+					(json_int_t)(o->size + 1048576), "idle_ms", 120000, "legs",
+					legs));
 }
 
 /* One answer to session.create; they come in any order, from any worker. */
@@ -168,19 +178,22 @@ static int created(
 static int start(struct ctl *c, const struct load_opts *o,
 		const struct load_paths *p, uint32_t i)
 {
-	char id[64];
+	char id[64], name[16], path[PATH_BYTES];
 	int rc;
 
 	session_id(id, sizeof(id), i);
 	rc = send_line(c, "leg.start",
 			json_pack("{s:s,s:s,s:b,s:{s:s}}", "session", id, "leg", "in",
 					"connect", 0, "peer", "path", p->gen));
-	if(rc < 0)
-		return rc;
-	return send_line(c, "leg.start",
-			json_pack("{s:s,s:s,s:b,s:{s:s,s:s,s:i}}", "session", id, "leg",
-					"1", "connect", 1, "peer", "path", p->sink, "host",
-					o->sink_host, "port", o->sink_port));
+	for(uint32_t k = 0; k < o->legs && rc == 0; k++) {
+		snprintf(name, sizeof(name), "%u", k + 1);
+		load_sink_path(o, i, k, path, sizeof(path));
+		rc = send_line(c, "leg.start",
+				json_pack("{s:s,s:s,s:b,s:{s:s,s:s,s:i}}", "session", id, "leg",
+						name, "connect", 1, "peer", "path", path, "host",
+						o->sink_host, "port", o->sink_port));
+	}
+	return rc;
 }
 
 static int skip(struct ctl *c)
@@ -207,7 +220,7 @@ int ctl_sessions(
 			rc = created(c, o, paths);
 		for(uint32_t i = at; i < end && rc == 0; i++)
 			rc = start(c, o, &paths[i], i);
-		for(uint32_t i = at; i < 2 * end - at && rc == 0; i++)
+		for(uint32_t i = 0; i < (end - at) * (1 + o->legs) && rc == 0; i++)
 			rc = skip(c);
 	}
 	return rc;

@@ -49,6 +49,7 @@ static const char usage_text[] =
 		"usage: msrp-load [options]\n"
 		"  --sessions N     MSRP sessions (1)\n"
 		"  --count N        messages of each session (1000)\n"
+		"  --legs N         recipients of each session, with --control (1)\n"
 		"  --size BYTES     payload behind the CPIM header (1024)\n"
 		"  --chunk BYTES    content bytes in a chunk; 0 = whole message (0)\n"
 		"  --window N       chunks of a session waiting for their 200 (16)\n"
@@ -70,6 +71,7 @@ enum
 {
 	O_SESSIONS = 256,
 	O_COUNT,
+	O_LEGS,
 	O_SIZE,
 	O_CHUNK,
 	O_WINDOW,
@@ -91,17 +93,17 @@ enum
 	O_SPOIL
 };
 static const struct option longs[] = {{"sessions", 1, NULL, O_SESSIONS},
-		{"count", 1, NULL, O_COUNT}, {"size", 1, NULL, O_SIZE},
-		{"chunk", 1, NULL, O_CHUNK}, {"window", 1, NULL, O_WINDOW},
-		{"rate", 1, NULL, O_RATE}, {"report", 0, NULL, O_REPORT},
-		{"tls", 0, NULL, O_TLS}, {"tls-in", 0, NULL, O_TLS_IN},
-		{"tls-out", 0, NULL, O_TLS_OUT}, {"cert", 1, NULL, O_CERT},
-		{"key", 1, NULL, O_KEY}, {"gen", 1, NULL, O_GEN},
-		{"sink", 1, NULL, O_SINK}, {"via", 1, NULL, O_VIA},
-		{"control", 1, NULL, O_CONTROL}, {"pids", 1, NULL, O_PIDS},
-		{"slow", 1, NULL, O_SLOW}, {"hold", 1, NULL, O_HOLD},
-		{"timeout", 1, NULL, O_TIMEOUT}, {"spoil", 1, NULL, O_SPOIL},
-		{NULL, 0, NULL, 0}};
+		{"count", 1, NULL, O_COUNT}, {"legs", 1, NULL, O_LEGS},
+		{"size", 1, NULL, O_SIZE}, {"chunk", 1, NULL, O_CHUNK},
+		{"window", 1, NULL, O_WINDOW}, {"rate", 1, NULL, O_RATE},
+		{"report", 0, NULL, O_REPORT}, {"tls", 0, NULL, O_TLS},
+		{"tls-in", 0, NULL, O_TLS_IN}, {"tls-out", 0, NULL, O_TLS_OUT},
+		{"cert", 1, NULL, O_CERT}, {"key", 1, NULL, O_KEY},
+		{"gen", 1, NULL, O_GEN}, {"sink", 1, NULL, O_SINK},
+		{"via", 1, NULL, O_VIA}, {"control", 1, NULL, O_CONTROL},
+		{"pids", 1, NULL, O_PIDS}, {"slow", 1, NULL, O_SLOW},
+		{"hold", 1, NULL, O_HOLD}, {"timeout", 1, NULL, O_TIMEOUT},
+		{"spoil", 1, NULL, O_SPOIL}, {NULL, 0, NULL, 0}};
 
 /* HOST:PORT, split in place. */
 static int host_port(char *text, const char **host, int *port)
@@ -157,6 +159,9 @@ static int options(int argc, char **argv, struct load_opts *o)
 				break;
 			case O_COUNT:
 				o->count = (uint32_t)strtoul(optarg, NULL, 10);
+				break;
+			case O_LEGS:
+				o->legs = (uint32_t)strtoul(optarg, NULL, 10);
 				break;
 			case O_SIZE:
 				o->size = strtoull(optarg, NULL, 10);
@@ -221,6 +226,7 @@ static int options(int argc, char **argv, struct load_opts *o)
 		}
 	}
 	if(rc < 0 || optind < argc || !o->sessions || !o->count || !o->window
+			|| !o->legs || (o->legs > 1 && !o->control)
 			|| (o->tls_out && (!o->cert || !o->key))) {
 		fputs(usage_text, stderr);
 		return -EINVAL;
@@ -228,19 +234,24 @@ static int options(int argc, char **argv, struct load_opts *o)
 	return 0;
 }
 
+void load_sink_path(const struct load_opts *o, uint32_t sess, uint32_t leg,
+		char *out, size_t n)
+{
+	snprintf(out, n, "%s://%s:%d/s%08x%08x;tcp", o->tls_out ? "msrps" : "msrp",
+			o->sink_host, o->sink_port, sess * o->legs + leg,
+			(unsigned)getpid());
+}
+
 static void plain_paths(const struct load_opts *o, struct load_paths *paths)
 {
 	const char *in = o->tls_in ? "msrps" : "msrp";
-	const char *out = o->tls_out ? "msrps" : "msrp";
 
 	for(uint32_t i = 0; i < o->sessions; i++) {
 		struct load_paths *p = &paths[i];
 
 		snprintf(p->gen, sizeof(p->gen), "%s://%s:9/g%08x%08x;tcp", in,
 				o->gen_host, i, (unsigned)getpid());
-		snprintf(p->sink, sizeof(p->sink), "%s://%s:%d/s%08x%08x;tcp", out,
-				o->sink_host, o->sink_port, i, (unsigned)getpid());
-		snprintf(p->next, sizeof(p->next), "%s", p->sink);
+		load_sink_path(o, i, 0, p->next, sizeof(p->next));
 		snprintf(p->next_host, sizeof(p->next_host), "%s",
 				o->via_host ? o->via_host : o->sink_host);
 		p->next_port = o->via_host ? o->via_port : o->sink_port;
@@ -257,12 +268,12 @@ static void nap_ms(int ms)
 static bool all_bound(struct load_state *st)
 {
 	for(int i = 0; i < 1500; i++) {
-		if(atomic_load(&st->sink_bound) >= st->o->sessions)
+		if(atomic_load(&st->sink_bound) >= st->o->sessions * st->o->legs)
 			return true;
 		nap_ms(10);
 	}
 	fprintf(stderr, "msrp-load: %u of %u sessions reached the recipient\n",
-			atomic_load(&st->sink_bound), st->o->sessions);
+			atomic_load(&st->sink_bound), st->o->sessions * st->o->legs);
 	return false;
 }
 
@@ -307,7 +318,7 @@ static void print_latency(struct load_state *st)
 {
 	uint64_t n = (uint64_t)st->o->sessions * st->o->count;
 
-	if(!st->latency || atomic_load(&st->got) != n)
+	if(!st->latency || atomic_load(&st->got) != n * st->o->legs)
 		return;
 	qsort(st->latency, n, sizeof(*st->latency), ascending);
 	printf(" p50_us=%.1f p90_us=%.1f p99_us=%.1f max_us=%.1f",
@@ -344,11 +355,12 @@ static void print_result(struct load_state *st, uint64_t setup_ns,
 	if(st->o->n_pids)
 		printf(" cpu=%.4f cpu10k=%.4f cpuGB=%.4f rss_idle_kb=%.0f "
 			   "rss_before_kb=%.0f rss_grow_kb=%.0f pss_idle_kb=%.0f "
-			   "pss_kb=%.0f pss_session_kb=%.2f",
+			   "pss_kb=%.0f pss_session_kb=%.2f cpu_sent10k=%.4f",
 				cpu, got ? cpu * 1e4 / (double)got : 0, gb > 0 ? cpu / gb : 0,
 				idle->rss_kb, before->rss_kb, rss_peak - before->rss_kb,
 				idle->pss_kb, after->pss_kb,
-				(after->pss_kb - idle->pss_kb) / st->o->sessions);
+				(after->pss_kb - idle->pss_kb) / st->o->sessions,
+				got ? cpu * 1e4 * st->o->legs / (double)got : 0);
 	print_latency(st);
 	putchar('\n');
 }
@@ -401,6 +413,7 @@ int main(int argc, char **argv)
 	static struct load_opts o = {.sessions = 1,
 			.count = 1000,
 			.size = 1024,
+			.legs = 1,
 			.window = 16,
 			.timeout_s = 10,
 			.gen_host = "127.20.38.100",

@@ -33,7 +33,8 @@ struct sconn
 	struct sink *sink;
 	struct sconn *next;
 	struct sess *s; /* of the chunk that is arriving; NULL = none */
-	uint32_t sess;
+	uint32_t sess;  /* number of the leg over all sessions */
+	uint32_t id;    /* of the session, as in the content */
 	uint64_t total;
 	bool report, answer, has_body;
 	char answer_text[ANSWER_BYTES]; /* the 200, ready before the body */
@@ -87,7 +88,8 @@ static int sess_of(struct sink *s, struct slice_b path, uint32_t *out)
 			break;
 		p = memmem(p + 1, (size_t)(path.p + path.n - p - 1), "/s", 2);
 	}
-	if(!p || (size_t)(path.p + path.n - p) < 10 || v >= s->st->o->sessions)
+	if(!p || (size_t)(path.p + path.n - p) < 10
+			|| v >= (uint64_t)s->st->o->sessions * s->st->o->legs)
 		return -EBADMSG;
 	*out = (uint32_t)v;
 	return 0;
@@ -150,6 +152,7 @@ static int on_head(void *arg, const struct rx_frame *f)
 		return -1;
 	}
 	c->s = &k->sess[c->sess];
+	c->id = c->sess / k->st->o->legs;
 	c->answer = !f->failure_no;
 	c->report = f->success_report;
 	c->has_body = f->has_body;
@@ -163,7 +166,7 @@ static int on_head(void *arg, const struct rx_frame *f)
 	}
 	c->total = content_head_len + k->st->o->size;
 	if(f->message_id.n != MID_BYTES || !hex8(f->message_id.p, &mid_sess)
-			|| !hex8(f->message_id.p + 8, &seq) || mid_sess != c->sess
+			|| !hex8(f->message_id.p + 8, &seq) || mid_sess != c->id
 			|| seq != c->s->next) {
 		load_fault(k->st, "sink: session %u: message %u expected, got %.*s",
 				c->sess, c->s->next, (int)f->message_id.n, f->message_id.p);
@@ -192,7 +195,7 @@ static int on_body(void *arg, const char *data, size_t n)
 		return -1;
 	}
 	if(c->s->off + n > c->total
-			|| !content_check(c->sess, c->s->next, c->s->off, data, n)) {
+			|| !content_check(c->id, c->s->next, c->s->off, data, n)) {
 		load_fault(st,
 				"sink: session %u message %u: content differs in %llu+%zu",
 				c->sess, c->s->next, (unsigned long long)c->s->off, n);
@@ -209,7 +212,7 @@ static void complete(struct sconn *c)
 	char *at = k->out + k->out_len;
 
 	if(st->latency) {
-		uint64_t i = (uint64_t)c->sess * st->o->count + c->s->next;
+		uint64_t i = (uint64_t)c->id * st->o->count + c->s->next;
 		st->latency[i] = now_ns() - st->intended[i];
 	}
 	atomic_fetch_add_explicit(&st->got_bytes, c->total, memory_order_relaxed);
@@ -222,7 +225,7 @@ static void complete(struct sconn *c)
 		at = PUT(at, " REPORT\r\n");
 		at = put(at, c->report_paths, c->report_paths_len);
 		at = PUT(at, "\r\nMessage-ID: ");
-		hex_put(at, c->sess, 8);
+		hex_put(at, c->id, 8);
 		hex_put(at + 8, c->s->next, 8);
 		at += 16;
 		at = PUT(at, "\r\nByte-Range: 1-");
@@ -237,7 +240,7 @@ static void complete(struct sconn *c)
 	c->s->next++;
 	c->s->off = 0;
 	if(atomic_fetch_add(&st->got, 1) + 1
-			== (uint64_t)st->o->sessions * st->o->count) {
+			== (uint64_t)st->o->sessions * st->o->count * st->o->legs) {
 		atomic_store(&st->sink_end, now_ns());
 		atomic_store(&st->sink_done, true);
 	}
@@ -424,7 +427,9 @@ int sink_start(struct sink **out, struct load_state *st)
 	struct sink *k = calloc(1, sizeof(*k));
 	struct epoll_event ev = {.events = EPOLLIN};
 
-	if(!k || !(k->sess = calloc(st->o->sessions, sizeof(*k->sess))))
+	if(!k
+			|| !(k->sess = calloc((size_t)st->o->sessions * st->o->legs,
+						 sizeof(*k->sess))))
 		abort();
 	k->st = st;
 	k->listener = io_listen(st->o->sink_host, st->o->sink_port);

@@ -26,6 +26,11 @@ function ratio(g, c, t1, t2, k,    r, list, a, b) {
 	}
 	return median(list)
 }
+function further(c,    one_leg, four) {
+	one_leg = med("fanout", c "1 recipient", "relay", "cpu")
+	four = med("fanout", c "4 recipients", "relay", "cpu")
+	return one_leg + 0 > 0 ? (four - one_leg) / 3 / one_leg : ""
+}
 function show(v, f) { return v == "" ? "-" : sprintf(f, v) }
 function row(g, c, t, base,    i, s, k) {
 	s = "| " c " | " t " |"
@@ -61,7 +66,7 @@ $1 != "group" {
 	if(!(($1, $3) in seent)) { seent[$1, $3] = 1; targets[$1] = targets[$1] "\t" $3 }
 }
 END {
-	ng = split("message calls small report bulk lmm latency tls memory big slow", groups, " ")
+	ng = split("message calls small report bulk lmm latency tls fanout memory big slow", groups, " ")
 	name["message"] = "MESSAGE through every check, and stock t_relay of the same message"
 	name["calls"] = "Large-message calls: INVITE, 200, ACK, BYE, 200 on both legs, session in the relay"
 	name["small"] = "Small MSRP messages, 1 KiB in CPIM, closed loop"
@@ -70,6 +75,7 @@ END {
 	name["lmm"] = "Large Message Mode: one message in one chunk on each session"
 	name["latency"] = "Latency, open loop, from the intended time to the last byte checked"
 	name["tls"] = "TLS on both sides"
+	name["fanout"] = "Fan-out in the relay: one sender, each further recipient"
 	name["memory"] = "Memory, both connections of each session open, fresh process"
 	name["big"] = "One message of 1 GB"
 	name["slow"] = "Slow recipient"
@@ -81,6 +87,7 @@ END {
 	columns("lmm", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;CPU s/10k,cpu10k,%.3f;RSS + kB,rss_grow_kb,%.0f")
 	columns("latency", "p50 us,p50_us,%.0f;p90 us,p90_us,%.0f;p99 us,p99_us,%.0f")
 	columns("tls", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/10k,cpu10k,%.4f;CPU s/GB,cpuGB,%.3f")
+	columns("fanout", "deliveries/s,rate,%.0f;MB/s,MBs,%.0f;CPU s,cpu,%.4f")
 	columns("memory", "idle PSS kB,pss_idle_kb,%.0f;PSS kB/session,pss_session_kb,%.2f;set-up ms,setup_ms,%.0f")
 	columns("big", "MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
 	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f;p50 us,p50_us,%.0f;p99 us,p99_us,%.0f")
@@ -124,6 +131,8 @@ END {
 	goal("1000 x 20 KB in one chunk: CPU s/10k", med("lmm", "1000 x 20 KB, one chunk", "relay", "cpu10k"), 0.6, 1)
 	goal("latency p50 at 500/s against nginx", ratio("latency", "500/s on 10 sessions", "relay", "nginx", "p50_us"), 1.3, 1)
 	goal("latency p99 at 500/s against nginx", ratio("latency", "500/s on 10 sessions", "relay", "nginx", "p99_us"), 1.5, 1)
+	goal("fan-out, small: further recipient against the first", further("small, 100 sessions, "), 0.5, 1)
+	goal("fan-out, 100 MiB: further recipient against the first", further("100 MiB, 64 KiB chunks, "), 0.5, 1)
 	goal("memory of a session: PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_session_kb"), 8, 1)
 	goal("idle PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_idle_kb"), 6000, 1)
 	goal("RSS growth for 1 GB, 64 KiB chunks: kB", med("big", "1 GB, 64 KiB chunks", "relay", "rss_grow_kb"), 2048, 1)
