@@ -22,7 +22,7 @@ diff <(marks "$modules/tm.so") <(marks "$so") || bad "version or flags differ fr
 if readelf -d "$so" | grep -E 'NEEDED.*lib(uv|curl|ssl|crypto)'; then bad "a library that must not be linked"; fi
 nm -D --undefined-only "$so" | awk '{print $2}' | sed 's/@.*//' > "$w/undefined"
 if grep -E '^(uv_|curl_|SSL_|EVP_|CRYPTO_)' "$w/undefined"; then bad "calls into libuv, libcurl or OpenSSL"; fi
-if grep -xE 'v?sprintf|strcpy|strcat|strtok|atoi|alloca|system|gets' "$w/undefined"; then bad "a banned function"; fi
+if grep -xE '(__)?(v?sprintf|strcpy|strcat|strtok|atoi|alloca|system|gets)(_chk)?' "$w/undefined"; then bad "a banned function"; fi
 
 cat > "$w/check.cfg" <<- END
 	#!KAMAILIO

@@ -21,6 +21,7 @@ CPM_PKGS = jansson
 # directory; its headers are not held to our warnings. Kamailio's processes
 # cannot run a sanitizer, so that variant leaves the module without.
 CPM_CFLAGS = $(filter-out $(SAN),$(CFLAGS_ALL)) -fPIC -DPIC -pthread \
+	-fstack-protector-strong -D_FORTIFY_SOURCE=2 \
 	-DMOD_NAME='"cpm"' -DMOD_NAMEID=cpm @$(KAM)/defs -isystem $(KAM)/src/modules/cfgutils \
 	$(shell pkg-config --cflags $(CPM_PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 CPM_LDFLAGS = -shared -Wl,-z,relro,-z,now -Wl,--as-needed
@@ -39,13 +40,13 @@ endif
 $(KAM)/defs: modules/kamailio-headers.sh
 	@modules/kamailio-headers.sh $(KAM)
 
-$(B)/cpm/%.o: %.c $(KAM)/defs $(MAKEFILE_LIST)
+$(B)/cpm/%.o: %.c $(KAM)/defs Makefile modules/modules.mk
 	@mkdir -p $(@D)
 	$(QCC)$(CC) $(CPM_CFLAGS) -MMD -MP -c $< -o $@
 
 # Never written in place: a Kamailio may have it mapped.
 $(B)/cpm.so: $(CPM_OBJ)
-	$(QLD)$(CC) $(OPT) $(CPM_LDFLAGS) -o $@ $^ $(CPM_LIBS)
+	$(QLD)$(CC) $(OPT) $(CPM_LDFLAGS) -o $@.new $^ $(CPM_LIBS) && mv $@.new $@
 
 -include $(CPM_OBJ:.o=.d)
 
