@@ -378,3 +378,27 @@ void net_request(struct net *n, const struct net_msg *invite,
 					net_header(invite->text, "Call-ID"), cseq, method,
 					headers ? headers : ""));
 }
+
+void net_send(struct net *n, int port, const char *method, const char *headers,
+		const char *type, const char *body)
+{
+	static int count;
+	struct seen to = {.fd = -1,
+			.from = {.sin_family = AF_INET,
+					.sin_port = htons((uint16_t)port),
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+
+	count++;
+	put(n, &to,
+			fmt("%s sip:bob@127.0.0.1:%d SIP/2.0\r\n"
+				"Via: SIP/2.0/UDP %s;branch=z9hG4bKsend%d-%d\r\n"
+				"Max-Forwards: 70\r\nFrom: <sip:carol@cpm.test>;tag=c%d\r\n"
+				"To: <sip:bob@cpm.test>\r\nCall-ID: send-%d-%d\r\n"
+				"CSeq: 1 %s\r\nContact: <sip:carol@%s>\r\n%s%s"
+				"Content-Length: %zu\r\n\r\n%s",
+					method, port, net_addr(n), (int)getpid(), count, count,
+					(int)getpid(), count, method, net_addr(n),
+					headers ? headers : "",
+					type ? fmt("Content-Type: %s\r\n", type) : "",
+					body ? strlen(body) : 0, body ? body : ""));
+}

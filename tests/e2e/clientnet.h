@@ -53,6 +53,17 @@ void net_reply(struct net *n, const struct net_msg *req, const char *status,
 void net_request(struct net *n, const struct net_msg *invite,
 		const char *method, int cseq, const char *headers);
 
+/**
+ * A request of ours out of any dialog, to a client that listens.
+ *
+ * @param port    where it listens on 127.0.0.1, by UDP
+ * @param method  MESSAGE, INVITE, ...; its Call-ID is new each time
+ * @param headers further lines, each with CRLF; NULL = none
+ * @param type    Content-Type of body; NULL = neither
+ */
+void net_send(struct net *n, int port, const char *method, const char *headers,
+		const char *type, const char *body);
+
 /* Value of a header field, "" when it is not there; its nth occurrence. */
 const char *net_header(const char *text, const char *name);
 int net_header_count(const char *text, const char *name);
