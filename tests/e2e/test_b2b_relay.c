@@ -134,3 +134,32 @@ E2E_TEST(b2b_relay, two_hundred_sessions_at_once,
 	}
 	cr_assert_leq(after, before, "%lld bytes more than before", after - before);
 }
+
+E2E_TEST(b2b_relay, silent_sides_are_hung_up,
+		"OL-30: not a byte for msrp_idle: BYE to both")
+{
+	struct call *a, *b;
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"msrp_idle\", 2000)");
+	a = flow_establish(ua, &b);
+	cr_assert(strstr(flow_bye_comes(a, 8000), "cause=480") != NULL);
+	flow_bye_comes(b, 3000);
+	lab_idle(lab, 5000);
+}
+
+E2E_TEST(b2b_relay, media_that_cannot_be_set_up_ends_the_session,
+		"OL-30: nobody listens at the callee's path: BYE to both")
+{
+	struct call *a, *b;
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"msrp_idle\", 60000)");
+	a = call_invite(ua, NULL);
+	b = call_incoming(ua, 3000);
+	/* passive: the relay connects, and is refused */
+	call_reply(b, 200, NULL, "", sdp_answer("passive"));
+	call_answered(a, 3000);
+	call_ack(a);
+	cr_assert(strstr(flow_bye_comes(a, 25000), "cause=480") != NULL);
+	flow_bye_comes(b, 3000);
+	lab_idle(lab, 5000);
+}
