@@ -174,7 +174,7 @@ struct item *job_queue_take(struct job_queue *q)
 
 void item_free(struct item *i)
 {
-	if(i->kind == JOB_EVENT)
+	if(i->kind == JOB_EVENTS)
 		free(i);
 	else
 		job_free((struct job *)i);

@@ -7,6 +7,8 @@
 #ifndef SESSION_JOB_H
 #define SESSION_JOB_H
 
+#include <stddef.h>
+
 #include "session/relay.h"
 #include "session/worker.h"
 
@@ -22,9 +24,9 @@ enum job_kind
 	JOB_CLOSE,
 	JOB_SHOW,
 	JOB_LIST,
-	JOB_STOP,  /* end the thread */
-	JOB_EVENT, /* to the main thread: an event */
-	JOB_ENDED  /* to the main thread: a session is gone */
+	JOB_STOP,   /* end the thread */
+	JOB_EVENTS, /* to the main thread: an event */
+	JOB_ENDED   /* to the main thread: a session is gone */
 };
 
 /* What a queue carries: first member of a job and of a note. */
@@ -37,9 +39,19 @@ struct item
 /* An event on its way to the main thread; its strings stand behind it. */
 struct note
 {
-	struct item item; /* JOB_EVENT */
+	size_t size; /* of all of it; the next one follows */
 	struct relay_event event;
 	char text[];
+};
+
+#define NOTES_BYTES 4096 /* more than any single note */
+
+/* Events of one round, in the order in which they happened. */
+struct notes
+{
+	struct item item; /* JOB_EVENTS */
+	size_t used;
+	_Alignas(max_align_t) char data[NOTES_BYTES];
 };
 
 struct job_block

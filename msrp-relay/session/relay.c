@@ -140,6 +140,16 @@ static void job_done(struct relay *r, struct job *j)
 	job_free(j);
 }
 
+static void tell(struct relay *r, const struct notes *all)
+{
+	for(size_t at = 0; at < all->used;) {
+		const struct note *note = (const struct note *)(all->data + at);
+
+		r->on_event(r->event_arg, &note->event);
+		at += note->size;
+	}
+}
+
 static void on_back(uv_async_t *async)
 {
 	struct relay *r = async->data;
@@ -147,8 +157,8 @@ static void on_back(uv_async_t *async)
 
 	for(; i; i = next) {
 		next = i->next;
-		if(i->kind == JOB_EVENT) {
-			r->on_event(r->event_arg, &((struct note *)i)->event);
+		if(i->kind == JOB_EVENTS) {
+			tell(r, (const struct notes *)i);
 			free(i);
 		} else {
 			job_done(r, (struct job *)i);

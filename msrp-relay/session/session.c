@@ -30,6 +30,27 @@ static const char *note_str(char **at, const char *s)
 	return to;
 }
 
+/* Room for one more note behind those that wait for the end of the round. */
+static struct note *note_new(struct worker *w, size_t n)
+{
+	struct notes *all = NULL;
+	struct note *note;
+
+	n = (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+	if(w->out_tail && w->out_tail->kind == JOB_EVENTS)
+		all = (struct notes *)w->out_tail;
+	if(all == NULL || all->used + n > NOTES_BYTES) {
+		all = xmalloc(sizeof(*all));
+		all->item.kind = JOB_EVENTS;
+		all->used = 0;
+		worker_post(w, &all->item);
+	}
+	note = (struct note *)(all->data + all->used);
+	note->size = n;
+	all->used += n;
+	return note;
+}
+
 /* error is static text. */
 void session_event(struct session *s, enum relay_event_type type,
 		struct leg *leg, const char *message_id, uint64_t bytes, int status,
@@ -38,17 +59,15 @@ void session_event(struct session *s, enum relay_event_type type,
 	size_t n = sizeof(struct note) + strlen(s->name) + strlen(s->owner) + 4
 			+ (leg ? strlen(leg->name) : 0)
 			+ (message_id ? strlen(message_id) : 0);
-	struct note *note = xmalloc(n);
+	struct note *note = note_new(s->w, n);
 	char *at = note->text;
 
-	note->item.kind = JOB_EVENT;
 	note->event = (struct relay_event){
 			.type = type, .bytes = bytes, .status = status, .error = error};
 	note->event.session = note_str(&at, s->name);
 	note->event.owner = note_str(&at, s->owner);
 	note->event.leg = leg ? note_str(&at, leg->name) : NULL;
 	note->event.message_id = message_id ? note_str(&at, message_id) : NULL;
-	worker_post(s->w, &note->item);
 }
 
 static struct session *find(struct worker *w, const char *name)
