@@ -182,16 +182,7 @@ static void on_failed(void *arg, int rc, const char *why)
 	in->bye_at_ms = peer_now_ms() + LINGER_MS;
 }
 
-static void on_bound(void *arg)
-{
-	struct cl_in *in = arg;
-
-	if(in->c->o.rate)
-		peer_session_read_rate(in->msrp, in->c->o.rate);
-}
-
-static const struct peer_session_ops ops = {.bound = on_bound,
-		.accept = on_accept,
+static const struct peer_session_ops ops = {.accept = on_accept,
 		.data = on_data,
 		.received = on_received,
 		.aborted = on_aborted,
@@ -277,13 +268,17 @@ static int session_start(struct cl_in *in)
 					in->offer.fingerprint[0] ? in->offer.fingerprint : NULL,
 			.ops = &ops,
 			.arg = in};
+	int rc;
 
 	in->listen_fd = -1; /* the session's from now on */
 	if(sc.active
 			&& !cl_sdp_target(
 					&in->offer, in->answer.cema, host, sizeof(host), &sc.port))
 		return -EDESTADDRREQ;
-	return peer_session_start(&sc, &in->msrp);
+	rc = peer_session_start(&sc, &in->msrp);
+	if(rc == 0)
+		peer_session_read_rate(in->msrp, c->o.rate);
+	return rc;
 }
 
 /* The time for the final answer has come. */

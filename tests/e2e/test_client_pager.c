@@ -74,6 +74,7 @@ E2E_TEST(client_pager, optional_fields_are_sent_only_when_asked_for,
 	cr_assert_str_eq(net_header(m->text, "Privacy"), "id");
 	cr_assert(strstr(net_header(m->text, "From"), "anonymous.invalid"));
 	cr_assert_str_eq(net_header(m->text, "Expires"), "3600");
+	cr_assert_eq(net_header_count(m->text, "Message-Expires"), 0);
 	cr_assert_neq(net_header(m->text, "Date")[0], '\0', "RFC 3428 section 4");
 	cr_assert_str_eq(
 			net_header(m->text, "P-Preferred-Identity"), "<tel:+15550101>");

@@ -16,6 +16,9 @@
 
 #define TIMEOUT_MS 30000
 #define MESSAGES 4 /* received side by side */
+#define RATE_SLICES                                                            \
+	20 /* a limited reader rests after 1/20 s worth of bytes                   \
+		*/
 
 struct incoming
 {
@@ -284,7 +287,7 @@ static void conn_body(void *arg, struct slice piece)
 	int rc;
 
 	s->rate_used += piece.n;
-	if(s->rate && s->conn)
+	if(s->rate && s->conn && s->rate_used > s->rate / RATE_SLICES)
 		peer_conn_pause(s->conn, true);
 	if(!s->cur)
 		return;
@@ -444,6 +447,8 @@ static void listen_ready(void *obj, short revents)
 		return;
 	if(s->conn || s->over || peer_conn_accept(&cc, fd, &s->conn) != 0)
 		close(fd);
+	else
+		peer_session_read_rate(s, s->rate);
 }
 
 int peer_session_start(
@@ -515,6 +520,10 @@ void peer_session_abort(struct peer_session *s)
 void peer_session_read_rate(struct peer_session *s, uint64_t bytes_per_s)
 {
 	s->rate = bytes_per_s;
+	s->rate_at = peer_now_ms();
+	if(s->conn)
+		peer_conn_read_limit(
+				s->conn, bytes_per_s ? bytes_per_s / RATE_SLICES + 1 : 0);
 }
 
 void peer_session_tick(struct peer_session *s)
@@ -532,8 +541,8 @@ void peer_session_tick(struct peer_session *s)
 
 		s->rate_used = gone < s->rate_used ? s->rate_used - gone : 0;
 		s->rate_at = now;
-		peer_conn_read_limit(s->conn, s->rate / 20 + 1);
-		peer_conn_pause(s->conn, s->rate_used > 0);
+		peer_conn_read_limit(s->conn, s->rate / RATE_SLICES + 1);
+		peer_conn_pause(s->conn, s->rate_used > s->rate / RATE_SLICES);
 	}
 	leave(s);
 }
