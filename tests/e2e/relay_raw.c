@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct raw *raw_take(int fd)
 
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	return c;
 }
 
@@ -189,26 +191,42 @@ static size_t cut(struct raw *c, struct frame *f)
 	return (size_t)(at - c->in) + end_n + 3;
 }
 
+/* Take the frame of n bytes out of the buffer, which moves on. */
+static const struct frame *take(struct raw *c, struct frame *f, size_t n)
+{
+	static char *whole;
+
+	free(whole);
+	whole = malloc(f->n + 1);
+	cr_assert(whole != NULL);
+	if(f->n > 0)
+		memcpy(whole, f->body, f->n);
+	whole[f->n] = '\0';
+	f->body = whole;
+	c->len -= n;
+	memmove(c->in, c->in + n, c->len);
+	return f;
+}
+
 const struct frame *raw_frame(struct raw *c, int timeout_ms)
 {
 	static struct frame f;
-	static char *whole;
 	size_t n;
 
 	while((n = cut(c, &f)) == 0)
 		if(more(c, timeout_ms, false) == 0)
 			return NULL;
-	/* The buffer moves on; the frame's body is kept apart. */
-	free(whole);
-	whole = malloc(f.n + 1);
-	cr_assert(whole != NULL);
-	if(f.n > 0)
-		memcpy(whole, f.body, f.n);
-	whole[f.n] = '\0';
-	f.body = whole;
-	c->len -= n;
-	memmove(c->in, c->in + n, c->len);
-	return &f;
+	return take(c, &f, n);
+}
+
+const struct frame *raw_ready(struct raw *c, int timeout_ms)
+{
+	static struct frame f;
+	size_t n = cut(c, &f);
+
+	if(n == 0 && more(c, timeout_ms, true) > 0)
+		n = cut(c, &f);
+	return n > 0 ? take(c, &f, n) : NULL;
 }
 
 const char *frame_header(const struct frame *f, const char *name)

@@ -111,6 +111,8 @@ void raw_say(struct raw *c, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 /* The next frame; NULL: the relay closed the connection. */
 const struct frame *raw_frame(struct raw *c, int timeout_ms);
+/* A frame that is complete after one read; NULL: not yet. */
+const struct frame *raw_ready(struct raw *c, int timeout_ms);
 /* A request that is no bodiless SEND; bodiless ones are answered 200. */
 const struct frame *raw_request(struct raw *c, int timeout_ms);
 /* Wait for the response to a transaction; its status, -1: closed. */
