@@ -98,6 +98,8 @@ relay_start() {
 		http_address = $PF_IP
 		http_port = 9090
 		END
+		# `down` does not wait for sessions that a test has left open
+		[[ $LAB_RELAY_CONF_EXTRA = *drain_timeout* ]] || echo 'drain_timeout = 2s'
 		[ -z "$LAB_RELAY_CONF_EXTRA" ] || printf '%s\n' "$LAB_RELAY_CONF_EXTRA"
 	} > "$CONF/relay.conf"
 	spawn relay "$CPM_BIN/msrp-relay" -f -c "$CONF/relay.conf"
