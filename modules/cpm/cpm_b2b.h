@@ -20,7 +20,6 @@
 #include "cpm_session.h"
 
 #define CPM_ACK_WAIT_MS 32000    /* 64*T1: our 200 waits for its ACK */
-#define CPM_RETRY_AFTER_S 10     /* in a 503 */
 #define CPM_MEDIA_GRACE_MS 15000 /* silence after the relay lost a leg */
 
 /* Why a session ends; one row each in cpm_b2b_end.c. */

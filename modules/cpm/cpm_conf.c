@@ -87,7 +87,7 @@ static int check_numbers(void)
 	bad |= check_range("hash_size", cpm_conf.hash_size, 2, 1 << 20);
 	bad |= check_range("min_se", cpm_conf.min_se, 90, 86400);
 	bad |= check_range("session_expires", cpm_conf.session_expires,
-			cpm_conf.min_se, 86400);
+			cpm_conf.min_se, 1799); /* below 1800: OL-14 */
 	bad |= check_range("ring_timeout", cpm_conf.ring_timeout, 100, 180000);
 	bad |= check_range("max_message", cpm_conf.max_message, 1, INT_MAX);
 	bad |= check_range("pager_limit", cpm_conf.pager_limit, 1, 65535);

@@ -157,6 +157,40 @@ E2E_TEST(b2b_call, offer_without_setup_is_legacy,
 	end();
 }
 
+E2E_TEST(b2b_call, tls_offer_gets_a_tls_answer,
+		"OL-20: TCP/TLS/MSRP with the relay's fingerprint")
+{
+	struct call *a, *b;
+	struct sip *ok;
+	const char *sdp = fmt(
+			"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n"
+			"m=audio 9 RTP/AVP 0\n"
+			"m=message 40000 TCP/TLS/MSRP *\n"
+			"a=path:msrps://127.0.0.1:40000/s1a2b3c4d5;tcp\n"
+			"a=accept-types:message/cpim\na=setup:actpass\na=sendonly\n"
+			"a=fingerprint:SHA-256 %s\n",
+			"00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:"
+			"55:66:77:88:99:AA:BB:CC:DD:EE:FF");
+
+	begin();
+	a = call_invite(ua, &(struct invite_opt){.sdp = sdp});
+	b = call_incoming(ua, 3000);
+	/* each leg for itself: the outbound one is as configured */
+	cr_assert(strstr(sip_body(b->in), " TCP/MSRP ") != NULL);
+	call_accept(b);
+	ok = call_answered(a, 3000);
+	cr_assert(strstr(sip_body(ok), " TCP/TLS/MSRP *") != NULL);
+	cr_assert(strstr(sip_body(ok), "a=path:msrps://") != NULL);
+	cr_assert(strstr(sip_body(ok), "a=fingerprint:SHA-256 ") != NULL);
+	/* the other media are refused, in their place */
+	cr_assert(strstr(sip_body(ok), "m=audio 0 ") != NULL);
+	cr_assert(strstr(sip_body(ok), "m=audio")
+			< strstr(sip_body(ok), "m=message"));
+	call_ack(a);
+	flow_hang_up(a, b);
+	end();
+}
+
 E2E_TEST(b2b_call, sdp_within_multipart_is_found, "OL-16: multipart/mixed")
 {
 	const char *body = fmt("--b1\nContent-Type: application/sdp\n\n%s\n--b1\n"

@@ -115,6 +115,27 @@ E2E_TEST(b2b_check, policy_and_extensions,
 	lab_idle(lab, 3000);
 }
 
+E2E_TEST(b2b_check, client_version_and_anonymity,
+		"OL-02 OL-03: 403 with Warning 132 and 119")
+{
+	struct call *a, *b;
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"anonymity\", 0)");
+	warned("old client", "132 Version not supported",
+			(struct invite_opt){
+					.headers = "User-Agent: CPM-client/OMA1.0 x\n"});
+	warned("anonymous", "119 Anonymity not allowed",
+			(struct invite_opt){.headers = "Privacy: id\n"});
+	/* no token at all is nothing against a client */
+	a = call_invite(ua,
+			&(struct invite_opt){
+					.headers = "User-Agent: phone/1.0\nPrivacy: none\n"});
+	b = call_incoming(ua, 3000);
+	call_reply(b, 480, NULL, "", "");
+	ua_wait(ua, "480/INVITE", a->call_id, 3000);
+	lab_idle(lab, 3000);
+}
+
 E2E_TEST(b2b_check, group_service_and_lists_in_headers_pass,
 		"OL-12: largemsg.group is asserted as such")
 {
