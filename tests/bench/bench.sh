@@ -212,20 +212,27 @@ by_turns fanout relay \
 	"100 MiB, 64 KiB chunks, 4 recipients|--count 1 --size 104857600 --chunk 65536 --window 64 --legs 4"
 group_memory
 group_big
-if wanted slow; then
-	say "[$SECONDS s] slow: one recipient reads 20 MB/s, others are quick"
+# A slow recipient, and what it does to others in the same relay.
+group_slow() {
+	local t slow
+	local args="--count 1 --size 104857600 --chunk 65536 --window 64 --slow 20"
+	wanted slow || return 0
+	say "[$SECONDS s] slow: the recipient reads 20 MB/s"
 	for t in haproxy nginx relay; do
 		up $t || continue
-		msrp slow "100 MiB, reader at 20 MB/s" 1 $t --count 1 --size 104857600 \
-			--chunk 65536 --window 64 --slow 20 &
-		slow=$!
-		sleep 0.5
-		[ $t = haproxy ] || [ $t = nginx ] ||
-			SINK_PORT=$((SINK_PORT + 2)) msrp slow "others meanwhile, 500/s" 1 $t \
-				--sessions 10 --count 150 --rate 500
-		wait $slow
+		# shellcheck disable=SC2086
+		msrp slow "100 MiB, reader at 20 MB/s" 1 $t $args
 	done
-fi
+	up relay || return 0
+	# shellcheck disable=SC2086
+	msrp beside "slow" 1 relay $args &
+	slow=$!
+	sleep 0.5
+	SINK_PORT=$((SINK_PORT + 2)) msrp slow "quick sessions beside it, 500/s" 1 relay \
+		--sessions 10 --count 150 --rate 500
+	wait $slow
+}
+group_slow
 down
 "$HERE/table.sh" "$OUT" > "$DIR/table.md"
 cat "$DIR/table.md"
