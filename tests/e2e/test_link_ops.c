@@ -312,3 +312,57 @@ E2E_TEST(link_ops, a_lua_script_can_do_all_that_the_native_one_can, "")
 					&& strstr(proc_stderr(p), "CRITICAL:") == NULL,
 			"%s", proc_stderr(p));
 }
+
+/* ---- configuration
+ * ------------------------------------------------------------ */
+
+E2E_TEST(link_ops, a_wrong_parameter_stops_the_start_with_its_name, "")
+{
+	static const struct
+	{
+		const char *lines, *log;
+	} bad[] = {
+			{"", "modparam contact is required"},
+			{"contact\", \"tel:+1555", "contact is not a SIP URI"},
+			{"relay_timeout\", 1)#", "relay_timeout is 1, must be 10 to 60000"},
+			{"relay_queue\", 1)#", "relay_queue is 1"},
+			{"relay_reconnect_max\", 10)#",
+					"relay_reconnect_max is 10, must be 100"},
+			{"relay_owner\", \"a b", "relay_owner must be 1 to 64"},
+			{"relay_socket\", \"", "relay_socket is empty"},
+			{"hash_size\", 1000)#",
+					"hash_size is 1000, must be a power of two"},
+			{"session_expires\", 60)#", "session_expires is 60, must be 90"},
+			{"msrp_transport\", \"udp", "msrp_transport is \"udp\""},
+			{"outbound_proxy\", \"proxy", "outbound_proxy is not a SIP URI"},
+			{"min_client_version\", \"new", "min_client_version is no version"},
+			{"anonymity\", 2)#", "anonymity is 2, must be 0 to 1"},
+			{"no_such\", 1)#", "no_such"},
+	};
+	const char *bin = getenv("CPM_BIN") ? getenv("CPM_BIN") : "build/gcc";
+
+	lab = lab_own("LAB_WITHOUT=core isf relay cpm", NULL);
+	for(size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		const char *line = *bad[i].lines
+				? fmt("modparam(\"cpm\", \"%s%s", bad[i].lines,
+						strchr(bad[i].lines, '#') ? "" : "\")")
+				: "";
+		const char *contact = i < 2 ? ""
+									: fmt("modparam(\"cpm\", \"contact\", "
+										  "\"sip:%s\")",
+											lab->pf_ip);
+		const char *cfg = write_file("bad.cfg",
+				fmt("#!KAMAILIO\ndisable_tcp=yes\nchildren=1\n"
+					"listen=udp:%s:5060\nloadmodule \"tm.so\"\n"
+					"loadmodule \"%s/cpm.so\"\n%s\n%s\n"
+					"request_route { exit; }\n",
+						lab->pf_ip, bin, contact, line));
+		struct proc *p = proc_start("kamailio",
+				(const char *const[]){"kamailio", "-f", cfg, "-DD", "-E", "-m",
+						"16", "-M", "8", "-Y", fmt("%s/run", lab->dir), NULL});
+
+		cr_assert_neq(proc_wait(p, 5000), 0, "started with %s", line);
+		cr_assert(strstr(proc_stderr(p), bad[i].log), "%s: %s", line,
+				proc_stderr(p));
+	}
+}
