@@ -379,17 +379,23 @@ void net_request(struct net *n, const struct net_msg *invite,
 					headers ? headers : ""));
 }
 
-void net_send(struct net *n, int port, const char *method, const char *headers,
-		const char *type, const char *body)
+void net_text(struct net *n, int port, const char *text)
 {
-	static int count;
 	struct seen to = {.fd = -1,
 			.from = {.sin_family = AF_INET,
 					.sin_port = htons((uint16_t)port),
 					.sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
 
+	put(n, &to, text);
+}
+
+void net_send(struct net *n, int port, const char *method, const char *headers,
+		const char *type, const char *body)
+{
+	static int count;
+
 	count++;
-	put(n, &to,
+	net_text(n, port,
 			fmt("%s sip:bob@127.0.0.1:%d SIP/2.0\r\n"
 				"Via: SIP/2.0/UDP %s;branch=z9hG4bKsend%d-%d\r\n"
 				"Max-Forwards: 70\r\nFrom: <sip:carol@cpm.test>;tag=c%d\r\n"

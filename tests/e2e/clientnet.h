@@ -64,6 +64,9 @@ void net_request(struct net *n, const struct net_msg *invite,
 void net_send(struct net *n, int port, const char *method, const char *headers,
 		const char *type, const char *body);
 
+/* Bytes as they are to a client that listens on port, by UDP. */
+void net_text(struct net *n, int port, const char *text);
+
 /* Value of a header field, "" when it is not there; its nth occurrence. */
 const char *net_header(const char *text, const char *name);
 int net_header_count(const char *text, const char *name);
