@@ -37,6 +37,7 @@ struct sip_opts
 	double rate;          /* open loop, per second; 0 = closed */
 	int body_bytes;       /* text of a MESSAGE */
 	int give_up_ms;
+	bool rewritten; /* a CPM server: P-Asserted-Service must be in what comes */
 	int n_pids;
 	pid_t pids[PIDS_MAX];
 };

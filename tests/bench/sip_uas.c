@@ -23,6 +23,8 @@ static size_t answer(struct sip_load *l, char *out, const char *m, size_t n)
 	atomic_fetch_add(&l->uas_requests, 1);
 	if(n > 8 && memcmp(m, "MESSAGE ", 8) == 0) {
 		atomic_fetch_add(&l->uas_messages, 1);
+		if(o->rewritten && !sip_header(m, n, "P-Asserted-Service", 0).p)
+			atomic_fetch_add(&l->uas_bad, 1);
 		return sip_put_answer(out, m, n, "200 OK", NULL, NULL);
 	}
 	if(n > 4 && memcmp(m, "BYE ", 4) == 0) {
@@ -32,7 +34,8 @@ static size_t answer(struct sip_load *l, char *out, const char *m, size_t n)
 	if(n > 7 && memcmp(m, "INVITE ", 7) == 0) {
 		atomic_fetch_add(&l->uas_invites, 1);
 		id = sip_header(m, n, "Call-ID", 'i');
-		if(!id.p || !memmem(m, n, "a=path:msrp", 11)) {
+		if(!id.p || !memmem(m, n, "a=path:msrp", 11)
+				|| !sip_header(m, n, "P-Asserted-Service", 0).p) {
 			atomic_fetch_add(&l->uas_bad, 1);
 			return sip_put_answer(
 					out, m, n, "488 Not Acceptable Here", NULL, NULL);

@@ -160,4 +160,4 @@ cpm_up() {
 }
 cpm_down() { [ ! -d "$DIR/lab" ] || LAB_DIR="$DIR/lab" $LAB down >> "$DIR/lab.log" 2>&1; }
 cpm_pids() { tree "$(cat "$DIR/lab/run/cpm.pid")"; }
-cpm_args() { echo "--target $NET.20:5060"; }
+cpm_args() { echo "--target $NET.20:5060 --rewritten"; }
