@@ -64,6 +64,7 @@ struct conn
 	bool connecting, open, closing, eof, is_dirty, finish;
 	bool resumed; /* what is in `in` waits to be handed over */
 	bool accepted;
+	bool midway;     /* set by the owner: more of the same must follow */
 	bool blocked;    /* the socket takes no more */
 	bool stop_full;  /* not read: CONN_OUT_STOP */
 	uint32_t paused; /* not read: conn_pause */
