@@ -30,7 +30,7 @@ CPM_LIBS = $(shell pkg-config --libs $(CPM_PKGS))
 .PHONY: module check-module install-module docs docs-check
 
 all: module
-module: $(B)/cpm.so
+module: $(B)/cpm.so ## cpm.so alone
 ifeq ($(VARIANT),gcc)
 module: modules/cpm/cpm.so
 modules/cpm/cpm.so: $(B)/cpm.so
