@@ -412,9 +412,14 @@ static void cancel(struct cl_out *o)
 {
 	o->cancelled = true;
 	o->cancel_at_ms = 0;
-	if(!o->large)
-		return; /* a MESSAGE cannot be cancelled */
-	if(o->state == OUT_REQUESTED) {
+	if(!o->large) {
+		/* A MESSAGE cannot be cancelled: only the waiting ends. */
+		if(o->c->exit_code == CL_TIMEOUT)
+			cl_out_failed(o, CL_TIMEOUT, "timeout", "no answer in time");
+		else
+			cl_out_failed(o, CL_CANCELLED, "cancelled", "given up");
+		cl_out_finish(o);
+	} else if(o->state == OUT_REQUESTED) {
 		nua_cancel(o->nh, TAG_END());
 	} else if(o->state == OUT_OPEN) {
 		cl_out_failed(o, CL_CANCELLED, "cancelled", "given up");
