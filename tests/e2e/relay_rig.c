@@ -86,6 +86,13 @@ long long rig_rss(const struct rig *r)
 	return at ? strtoll(at + 6, NULL, 10) * 1024 : -1;
 }
 
+long long rig_growth(void)
+{
+	const char *bin = getenv("CPM_BIN");
+
+	return (bin && strstr(bin, "asan") ? 400ll : 4ll) << 20;
+}
+
 long long rig_stat(const struct rig *r, const char *name)
 {
 	int fd = ctl_hello_fd(r);

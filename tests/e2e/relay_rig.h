@@ -35,6 +35,9 @@ void rig_spawn(struct rig *r);
 void rig_certificate(struct rig *r, const char *name);
 /* Resident memory, bytes. */
 long long rig_rss(const struct rig *r);
+/* How much it may grow for a large message, or for an attack: 4 MiB. Under a
+ * sanitizer, which keeps what was freed for a while, 400. */
+long long rig_growth(void);
 /* One statistic over the control socket. */
 long long rig_stat(const struct rig *r, const char *name);
 /* Wait until it has the value. */
