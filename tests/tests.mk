@@ -64,7 +64,7 @@ asan-run:
 FUZZ_B = build/fuzz
 FUZZ_SRC = $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN = $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(FUZZ_B)/fuzz-%)
-FUZZ_LIB_SRC = $(PROTO_SRC) $(wildcard msrp-relay/msrp/*.c)
+FUZZ_LIB_SRC = $(PROTO_SRC) $(wildcard msrp-relay/msrp/*.c) msrp-relay/http/http_request.c
 FUZZ_LIB_OBJ = $(FUZZ_LIB_SRC:%.c=$(FUZZ_B)/%.o)
 FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 FUZZ_CFLAGS = $(filter-out $(SAN),$(TEST_CFLAGS)) $(FUZZ_SAN)

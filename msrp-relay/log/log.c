@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,10 +26,24 @@ static atomic_int current_level = LOG_L_NOTICE;
 static enum log_target current_target = LOG_T_STDERR;
 static bool in_journal; /* stderr goes to the journal: no time, but a level */
 
+/* systemd says which file is the journal's; a child of a service may have the
+ * variable and another stderr (sd-journal's documentation of JOURNAL_STREAM).
+ */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2
+			&& fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev
+			&& st.st_ino == ino;
+}
+
 void log_open(enum log_target target, enum log_level level, const char *ident)
 {
 	current_target = target;
-	in_journal = getenv("JOURNAL_STREAM") != NULL;
+	in_journal = stderr_is_journal();
 	log_set_level(level);
 	if(target == LOG_T_SYSLOG)
 		openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);

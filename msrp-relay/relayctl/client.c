@@ -200,6 +200,7 @@ void relayctl_disconnect(struct relayctl *rc)
 
 void relayctl_print(const json_t *v)
 {
-	json_dumpf(v, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+	json_dumpf(v, stdout,
+			JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 	putchar('\n');
 }

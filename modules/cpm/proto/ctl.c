@@ -132,7 +132,8 @@ void ctl_msg_clear(struct ctl_msg *m)
 /* The object as one line; takes the reference, which may be NULL. */
 static char *encode(json_t *o, size_t *n)
 {
-	const size_t flags = JSON_COMPACT;
+	/* 15 digits: what was 2.28 is not told as 2.2799999999999998. */
+	const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(15);
 	char *line;
 	size_t len;
 
