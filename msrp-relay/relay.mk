@@ -45,10 +45,12 @@ endif
 SBINDIR = $(PREFIX)/sbin
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man
-SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+# Where the programs look by default, whatever PREFIX says (conf.h).
+SYSCONFDIR = /etc
 UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(PREFIX)/lib/systemd/system)
 
-# An operator's own msrp-relay.conf is never overwritten.
+# An operator's own msrp-relay.conf is never overwritten. It holds no secrets,
+# and the service's own user has to read it.
 .PHONY: install-relay
 install: install-relay
 install-relay: $(B)/msrp-relay $(B)/msrp-relayctl
@@ -58,7 +60,9 @@ install-relay: $(B)/msrp-relay $(B)/msrp-relayctl
 	install -D -m 644 msrp-relay/doc/msrp-relay.conf.5 $(DESTDIR)$(MANDIR)/man5/msrp-relay.conf.5
 	install -D -m 644 msrp-relay/doc/msrp-relayctl.1 $(DESTDIR)$(MANDIR)/man1/msrp-relayctl.1
 	install -D -m 644 msrp-relay/etc/msrp-relay.service $(DESTDIR)$(UNITDIR)/msrp-relay.service
+	sed -i 's|/usr/sbin|$(SBINDIR)|' $(DESTDIR)$(UNITDIR)/msrp-relay.service
+	install -D -m 644 msrp-relay/etc/msrp-relay.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/msrp-relay.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/msrp-relay.conf || \
-		install -D -m 640 msrp-relay/etc/msrp-relay.conf $(DESTDIR)$(SYSCONFDIR)/msrp-relay.conf
+		install -D -m 644 msrp-relay/etc/msrp-relay.conf $(DESTDIR)$(SYSCONFDIR)/msrp-relay.conf
 
 -include $(RELAY_OBJ:.o=.d) $(RELAYCTL_OBJ:.o=.d)
