@@ -90,8 +90,8 @@ static struct slice decode(struct slice in, char *buf, size_t size)
 }
 
 /**
- * The end of an unquoted run: one of the separators outside of quotes, and
- * outside of < > where `angle` says so.
+ * The end of an unquoted run: one of the one or two separators outside of
+ * quotes, and outside of < > where `angle` says so.
  *
  * Single quotes count as quotes only at the beginning of a value, where some
  * clients write them: elsewhere they are ordinary token characters.
@@ -119,7 +119,7 @@ static size_t run_end(struct slice s, const char *separators, bool angle)
 			quote = c;
 		else if(c == '<' && angle)
 			in_angle = true;
-		else if(c != '\0' && strchr(separators, c))
+		else if(c != '\0' && (c == separators[0] || c == separators[1]))
 			return i;
 		if(c != ' ' && c != '\t')
 			value_begins = c == '=';
