@@ -117,21 +117,46 @@ void conn_accepted(struct conn *c, struct net *net, const struct conn_ops *ops,
 	conn_events(c);
 }
 
-int conn_connect(struct conn *c, struct net *net, const struct conn_ops *ops,
-		const struct sockaddr *peer, bool tls)
+/* A connecting socket, or a negative errno. */
+static int socket_to(const struct sockaddr *peer, const struct sockaddr *from)
 {
 	socklen_t len = peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 												: sizeof(struct sockaddr_in);
+	int one = 1, err;
 	int fd = socket(
 			peer->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if(fd < 0)
 		return -errno;
-	if(connect(fd, peer, len) != 0 && errno != EINPROGRESS) {
-		int err = -errno;
-		close(fd);
-		return err;
+	if(from) {
+		/* The port is chosen in connect, where it need not be unique. */
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+		if(bind(fd, from, len) != 0) {
+			err = -errno;
+			close(fd);
+			return err;
+		}
 	}
+	if(connect(fd, peer, len) == 0 || errno == EINPROGRESS)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int conn_connect(struct conn *c, struct net *net, const struct conn_ops *ops,
+		const struct sockaddr *peer, bool tls)
+{
+	const struct sockaddr *from = (const struct sockaddr *)&net->source;
+	int fd = -EINVAL;
+
+	if(from->sa_family == peer->sa_family)
+		fd = socket_to(peer, from);
+	/* The peer may not be reachable from there: an address of this host. */
+	if(fd < 0 && fd != -ECONNREFUSED)
+		fd = socket_to(peer, NULL);
+	if(fd < 0)
+		return fd;
 	if(tls && (c->tls = tls_new(net->tls, false)) == NULL) {
 		close(fd);
 		return -ENOMEM;

@@ -32,6 +32,7 @@ struct net
 	char *scratch;       /* NET_SCRATCH_BYTES, with TLS only */
 	int max_connections;
 	int connect_ms;
+	struct sockaddr_storage source; /* to connect from; AF_UNSPEC = any */
 };
 
 /* loop, stats, limits and tls must be set. */

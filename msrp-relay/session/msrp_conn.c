@@ -267,7 +267,7 @@ static size_t on_data(struct conn *c, struct buf *b, const char *p, size_t n)
 							   : on_head(mc, p + at, n - at);
 		at += taken;
 	} while(taken > 0 && at < n && !c->closing && mc->waits == NULL);
-	c->midway = at < n || mc->in_content;
+	c->midway = at < n || mc->in_content || (mc->legs && mc->legs->txns);
 	return at;
 }
 

@@ -162,6 +162,7 @@ static void worker_shut(struct worker *w)
 	listener_stop(w, &w->tls);
 	HASH_ITER(hh, w->sessions, s, next)
 	session_end(s);
+	net_flush(&w->net);
 	uv_walk(&w->loop, close_conn, NULL);
 	wheel_close(&w->net.wheel);
 	uv_close((uv_handle_t *)&w->queue.async, NULL);
@@ -264,6 +265,23 @@ static void worker_undo(struct worker *w)
 	worker_free(w);
 }
 
+/* Connections leave from the address that our paths name, so that firewalls
+ * and peers see one host; with a wildcard the kernel chooses. */
+static void source_set(struct worker *w)
+{
+	const char *host = w->conf->listen_host;
+	struct sockaddr_storage *sa = &w->net.source;
+
+	if(uv_ip4_addr(host, 0, (struct sockaddr_in *)sa) == 0) {
+		if(((struct sockaddr_in *)sa)->sin_addr.s_addr == INADDR_ANY)
+			sa->ss_family = AF_UNSPEC;
+	} else if(uv_ip6_addr(host, 0, (struct sockaddr_in6 *)sa) != 0
+			|| IN6_IS_ADDR_UNSPECIFIED(
+					&((struct sockaddr_in6 *)sa)->sin6_addr)) {
+		sa->ss_family = AF_UNSPEC;
+	}
+}
+
 int worker_start(struct worker *w, struct relay *relay, int index,
 		const struct relay_conf *conf, struct tls_ctx *tls)
 {
@@ -286,6 +304,7 @@ int worker_start(struct worker *w, struct relay *relay, int index,
 			.max_connections = conf->max_connections / conf->workers};
 	if(w->net.max_connections < 1)
 		w->net.max_connections = 1;
+	source_set(w);
 	net_init(&w->net);
 	err = job_queue_init(&w->queue, &w->loop, on_jobs);
 	w->queue.async.data = w;
