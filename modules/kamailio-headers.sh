@@ -31,7 +31,11 @@ write_defs() { # write_defs TREE DIR
 	local mk=$1/src/config.mak
 	[ -e "$mk" ] || fail "$mk is missing." \
 		"Run 'make cfg' in $1 with the options of the Kamailio that will run."
-	{ sed -n 's/^C_DEFS= *//p' "$mk"; echo -DKSR_PTHREAD_MUTEX_SHARED; } > "$2/defs.new"
+	{
+		sed -n 's/^C_DEFS= *//p' "$mk"
+		# among the compiler's options instead of the defines
+		if grep -q '^CC_PMUTEX_OPTS=.*-DKSR_PTHREAD_MUTEX_SHARED' "$mk"; then echo -DKSR_PTHREAD_MUTEX_SHARED; fi
+	} > "$2/defs.new"
 	grep -q -- '-DVERSIONVAL=' "$2/defs.new" || fail "no defines in $mk." \
 		"Kamailio's build system is not the one this script knows; please report the version."
 	mv "$2/defs.new" "$2/defs"
@@ -130,7 +134,12 @@ if ! apt get source --download-only --only-source "kamailio=$pick" >> "$w/log" 2
 fi
 cd tree
 [ -e src/Makefile.defs ] || fail "kamailio $pick is built with CMake; only releases with Makefiles (up to 6.0) are supported."
-if ! make -s -C src cfg-defs quiet=verbose CC=gcc prefix=/usr cfg_target=/etc/kamailio/ FLAVOUR=kamailio >> "$w/log" 2>&1; then
+# This one depends on the machine that compiles (is libssl-dev there?); what
+# counts is how the installed modules were compiled.
+tm=$(dpkg -L kamailio | grep -m1 '/tm\.so$')
+mutex=0
+if grep -aq TLS_PTHREAD_MUTEX_SHARED "$tm"; then mutex=1; fi
+if ! make -s -C src cfg-defs LIBSSL_SET_MUTEX_SHARED=$mutex quiet=verbose CC=gcc prefix=/usr cfg_target=/etc/kamailio/ FLAVOUR=kamailio >> "$w/log" 2>&1; then
 	tail -n 10 "$w/log" >&2
 	fail "Kamailio's own 'make cfg-defs' failed; its last lines are above."
 fi

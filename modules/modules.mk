@@ -37,7 +37,7 @@ modules/cpm/cpm.so: $(B)/cpm.so
 	@cp $< $@.new && mv $@.new $@
 endif
 
-$(KAM)/defs: modules/kamailio-headers.sh
+$(KAM)/defs:
 	@modules/kamailio-headers.sh $(KAM)
 
 $(B)/cpm/%.o: %.c $(KAM)/defs Makefile modules/modules.mk
