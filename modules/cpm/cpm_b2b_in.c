@@ -15,6 +15,7 @@
 #include "../../core/parser/parse_rr.h"
 #include "../../core/parser/parse_to.h"
 #include "../../core/parser/parse_uri.h"
+#include "../../core/resolve.h"
 #include "../../core/trim.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
@@ -170,6 +171,38 @@ static void routes_below(sip_msg_t *msg, cpm_buf_t *b)
 			cpm_buf_add(b, r->nameaddr.name.s, r->len);
 		}
 	}
+}
+
+/* The first of those entries; NULL: there is none. */
+static str *first_below(sip_msg_t *msg)
+{
+	for(hdr_field_t *h = msg->route; h; h = next_sibling_hdr(h)) {
+		if(h->parsed == NULL && parse_rr(h) < 0)
+			continue;
+		for(rr_t *r = h->parsed; r; r = r->next)
+			if(!route_is_ours(r))
+				return &r->nameaddr.uri;
+	}
+	return NULL;
+}
+
+/* Resolve the next hop here: a worker may wait for DNS as any proxy does, the
+ * link process, which will send the INVITE, may not and finds it cached. */
+static bool next_hop_resolves(sip_msg_t *msg)
+{
+	str *hop = first_below(msg);
+	union sockaddr_union su;
+	sip_uri_t uri;
+	char proto;
+
+	if(hop == NULL)
+		hop = msg->dst_uri.len > 0                ? &msg->dst_uri
+				: cpm_conf.outbound_proxy.len > 0 ? &cpm_conf.outbound_proxy
+												  : GET_RURI(msg);
+	if(parse_uri(hop->s, hop->len, &uri) < 0 || uri.host.len <= 0)
+		return false;
+	proto = (char)uri.proto;
+	return sip_hostport2su(&su, &uri.host, uri.port_no, &proto) == 0;
 }
 
 static cpm_strs_t *in_dialog(sip_msg_t *msg, uint64_t id)
@@ -371,6 +404,8 @@ int cpm_b2b_invite(sip_msg_t *msg)
 	uint64_t id;
 	int rc;
 
+	if(no == NULL && !next_hop_resolves(msg))
+		no = "unreachable";
 	if(no) {
 		rc = cpm_reject(msg, no, in.detail, cpm_buf_get(&extra));
 		cpm_buf_free(&extra);

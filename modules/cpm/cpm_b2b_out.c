@@ -165,6 +165,19 @@ static void failed(uint64_t id, unsigned n, int rc)
 			(str){NULL, 0});
 }
 
+/* It has ended meanwhile. A leg that was cancelled between two attempts has no
+ * transaction that would take it down. */
+static void abandoned(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+
+	if(l && l->state == CPM_L_CANCELLED && !l->placed)
+		cpm_leg_move(s, l, CPM_L_DOWN);
+	if(s)
+		cpm_session_unlock(s);
+}
+
 void cpm_out_invite(uint64_t id, unsigned n)
 {
 	struct out o = {0};
@@ -175,8 +188,10 @@ void cpm_out_invite(uint64_t id, unsigned n)
 	int rc = take(id, n, &o), len = 0;
 	str call_id;
 
-	if(rc == -ENOENT)
-		return; /* it has ended meanwhile */
+	if(rc == -ENOENT) {
+		abandoned(id, n);
+		return;
+	}
 	if(rc == 0) {
 		len = offer(&o, id, sdp, sizeof(sdp));
 		rc = len > 0 && len < (int)sizeof(sdp) ? 0 : -EINVAL;

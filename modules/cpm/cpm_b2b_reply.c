@@ -80,6 +80,7 @@ static bool try_interval(uint64_t id, unsigned n, sip_msg_t *rpl)
 		if(l->expires_s < th.min_se_s)
 			l->expires_s = th.min_se_s;
 		l->state = CPM_L_INVITED;
+		l->placed = false; /* the transaction of before is over */
 		go = true;
 	}
 	cpm_session_unlock(s);

@@ -45,27 +45,23 @@ static bool dead(int code)
 }
 
 /* The answer to our refresh; false: the session is to end. */
-static bool refreshed(cpm_leg_t *l, sip_msg_t *rpl, int code)
+static bool refreshed(cpm_leg_t *l, const cpm_timer_hdr_t *th, int code)
 {
-	cpm_timer_hdr_t th = {0};
 	uint64_t now = cpm_now_ms();
 
 	l->refresh_pending = false;
-	if(rpl == FAKED_REPLY || cpm_b2b_parse(rpl) < 0
-			|| cpm_hdr_timer(rpl, &th) < 0)
-		memset(&th, 0, sizeof(th));
 	if(code >= 200 && code < 300) {
-		if(th.expires_s) {
-			l->expires_s = th.expires_s;
-			l->refresh_us = th.refresher != CPM_REFRESHER_UAS;
+		if(th->expires_s) {
+			l->expires_s = th->expires_s;
+			l->refresh_us = th->refresher != CPM_REFRESHER_UAS;
 		}
 		cpm_timer_arm(l);
 		return true;
 	}
 	if(dead(code))
 		return false;
-	if(code == 422 && th.min_se_s > l->expires_s) {
-		l->expires_s = l->min_se_s = th.min_se_s;
+	if(code == 422 && th->min_se_s > l->expires_s) {
+		l->expires_s = l->min_se_s = th->min_se_s;
 		l->timer_at = now;
 	} else if(code == 405 || code == 501 || code == 420) {
 		/* no UPDATE there: by re-INVITE from now on, once */
@@ -81,19 +77,25 @@ static void refresh_done(struct cell *t, int type, struct tmcb_params *ps)
 {
 	uint64_t id = cpm_id_of(*ps->param);
 	unsigned n = cpm_id_leg(*ps->param);
-	cpm_session_t *s = cpm_session_lock(id);
-	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	cpm_timer_hdr_t th = {0};
+	cpm_session_t *s;
+	cpm_leg_t *l;
 	bool ok = true, up;
 
 	(void)t;
+	if(ps->rpl == NULL || ps->rpl == FAKED_REPLY || cpm_b2b_parse(ps->rpl) < 0
+			|| cpm_hdr_timer(ps->rpl, &th) < 0)
+		memset(&th, 0, sizeof(th));
+	s = cpm_session_lock(id);
 	if(s == NULL)
 		return;
+	l = cpm_session_leg(s, n);
 	up = l && l->refresh_pending
 			&& (l->state == CPM_L_UP || l->state == CPM_L_ANSWERED);
 	if(up && type == TMCB_DESTROY)
 		l->refresh_pending = false; /* timer_at ends it */
 	else if(up)
-		ok = refreshed(l, ps->rpl, ps->code);
+		ok = refreshed(l, &th, ps->code);
 	cpm_session_unlock(s);
 	if(ok)
 		return;

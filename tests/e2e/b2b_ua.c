@@ -311,6 +311,8 @@ struct call *call_invite(struct ua *ua, const struct invite_opt *o)
 	const char *to = o && o->to ? o->to : "sip:bob@cpm.test";
 	const char *sdp = o && o->sdp ? o->sdp : sdp_offer("actpass");
 	const char *type = o && o->type ? o->type : "application/sdp";
+	const char *next =
+			o && o->next ? o->next : fmt("sip:mark@%s:5060;lr", ua->ip);
 
 	c->ua = ua;
 	c->cseq = 1;
@@ -322,11 +324,11 @@ struct call *call_invite(struct ua *ua, const struct invite_opt *o)
 	c->invite = fmt("INVITE %s SIP/2.0\n"
 					"Via: SIP/2.0/UDP %s:5060;branch=%s\n"
 					"Record-Route: <sip:%s:5060;lr>\n"
-					"Route: <sip:orig@%s:5060;lr>, <sip:mark@%s:5060;lr>\n"
+					"Route: <sip:orig@%s:5060;lr>, <%s>\n"
 					"From: %s\nTo: %s\nCall-ID: %s\nCSeq: 1 INVITE\n"
 					"%s%s%s%sContent-Length: %zu\n\n%s",
-			to, ua->ip, c->branch, ua->ip, ua->pf_ip, ua->ip, c->local,
-			c->remote, c->call_id, headers_of(o), *sdp ? "Content-Type: " : "",
+			to, ua->ip, c->branch, ua->ip, ua->pf_ip, next, c->local, c->remote,
+			c->call_id, headers_of(o), *sdp ? "Content-Type: " : "",
 			*sdp ? type : "", *sdp ? "\n" : "", sdp_length(sdp), sdp);
 	ua_send(ua, c->invite);
 	return c;

@@ -172,3 +172,15 @@ E2E_TEST(b2b_check, oversized_headers_do_no_harm,
 	flow_hang_up(a, b);
 	lab_idle(lab, 5000);
 }
+
+E2E_TEST(b2b_check, next_hop_that_cannot_be_resolved,
+		"OL-18: 503 at once, not silence")
+{
+	struct call *a;
+
+	lab = flow_lab(&ua, NULL);
+	lab_expect_log(lab, "cpm", "resolve|no_such|DNS|dns");
+	a = call_invite(ua, &(struct invite_opt){.next = "sip:no_such.invalid;lr"});
+	ua_wait(ua, "503/INVITE", a->call_id, 8000);
+	lab_idle(lab, 3000);
+}
