@@ -409,6 +409,8 @@ void conn_close(struct conn *c, int err)
 	stat_sub(c->net->stats, connections, 1);
 	wheel_disarm(&c->net->wheel, &c->timer);
 	conn_out_drop(c);
+	if(c->tls && err == 0)
+		tls_bye(c);
 	buf_unref(&c->in);
 	if(c->tls)
 		tls_free(&c->tls);

@@ -281,6 +281,18 @@ int tls_write(struct conn *c, const struct iovec *iov, int n)
 	return err != 0 ? err : (int)total;
 }
 
+void tls_bye(struct conn *c)
+{
+	struct tls *t = c->tls;
+
+	if(!t->up || tls_pending(t) > 0)
+		return;
+	ERR_clear_error();
+	if(SSL_shutdown(t->ssl) >= 0)
+		(void)!raw_send(c);
+	ERR_clear_error();
+}
+
 int tls_peer_fingerprint(const struct tls *t, char out[TLS_FINGERPRINT_MAX])
 {
 	X509 *cert = SSL_get1_peer_certificate(t->ssl);

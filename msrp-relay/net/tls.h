@@ -51,6 +51,9 @@ int tls_received(struct conn *c, const char *p, size_t n);
  * c->blocked when the socket is full. */
 int tls_write(struct conn *c, const struct iovec *iov, int n);
 
+/* Tell the peer that this is the end (close_notify), if it costs no wait. */
+void tls_bye(struct conn *c);
+
 /* Ciphertext not yet given to the socket. */
 size_t tls_pending(const struct tls *tls);
 
