@@ -58,7 +58,8 @@ E2E_TEST(msrp_habit, a_message_passes_and_is_told, "")
 E2E_TEST(msrp_habit, bodiless_send_with_and_without_byte_range_is_answered, "")
 {
 	begin("", "", "");
-	raw_send(in, pair.in_path, pair.in_peer, "b001", "emp1", NULL, NULL, 0, '$');
+	raw_send(
+			in, pair.in_path, pair.in_peer, "b001", "emp1", NULL, NULL, 0, '$');
 	cr_assert_eq(raw_status(in, "b001", 5000), 200);
 	raw_send(in, pair.in_path, pair.in_peer, "b002", "emp2", "1-0/0", NULL, 0,
 			'$');
