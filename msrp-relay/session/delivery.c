@@ -104,7 +104,10 @@ void delivery_add(struct delivery *d, struct buf *b, const char *p, size_t n)
 		return;
 	}
 	if(waits && n < b->cap / BUF_COPY_PART) {
+		/* Behind the segment's own end only: a read buffer that nobody else
+		 * holds any more may end in bytes that were not handed on yet. */
 		if(s && !s->chunk_end && s->b->refs == 1
+				&& s->p + s->n == s->b->data + s->b->used
 				&& s->b->cap - s->b->used >= n) {
 			memcpy(s->b->data + s->b->used, p, n);
 			s->b->used += (uint32_t)n;
