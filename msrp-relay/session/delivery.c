@@ -192,9 +192,10 @@ void delivery_unqueue(struct delivery *d)
 	d->next = NULL;
 	while(d->head)
 		segment_take(d);
-	for(struct txn *t = l->txns; t; t = t->next)
+	for(struct txn *t = d->n_txns > 0 ? l->txns : NULL; t; t = t->next)
 		if(t->d == d)
 			t->d = NULL;
+	d->n_txns = 0;
 }
 
 /* Wait for the success REPORT of a delivered message. */

@@ -83,7 +83,7 @@ static enum report_want report_want(struct slice v)
 
 struct message *message_find(struct leg *in, struct slice id)
 {
-	struct message *m = in->messages_list;
+	struct message *m = in->n_unfinished > 0 ? in->messages_list : NULL;
 
 	while(m && (m->complete || m->aborted || !slice_eq(slice_str(m->id), id)))
 		m = m->next;
@@ -98,6 +98,9 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 
 	m->in = in;
 	m->next = in->messages_list;
+	if(m->next)
+		m->next->pprev = &m->next;
+	m->pprev = &in->messages_list;
 	in->messages_list = m;
 	in->n_messages++;
 	in->n_unfinished++;
@@ -222,14 +225,12 @@ void message_abort(struct message *m)
 void message_free(struct message *m)
 {
 	struct leg *in = m->in;
-	struct message **at = &in->messages_list;
 	struct worker *w = in->session->w;
 	struct delivery *d;
 
-	while(*at && *at != m)
-		at = &(*at)->next;
-	if(*at)
-		*at = m->next;
+	*m->pprev = m->next;
+	if(m->next)
+		m->next->pprev = m->pprev;
 	while((d = m->deliveries) != NULL) {
 		m->deliveries = d->sibling;
 		if(!d->closed) {

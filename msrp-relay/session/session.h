@@ -76,7 +76,7 @@ struct segment
 /* A message from the inbound leg. Freed by message_settle. */
 struct message
 {
-	struct message *next; /* of the inbound leg */
+	struct message *next, **pprev; /* of the inbound leg, newest first */
 	struct leg *in;
 	struct delivery *deliveries;
 	char id[MSRP_IDENT_MAX + 1];
