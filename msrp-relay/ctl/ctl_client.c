@@ -71,6 +71,30 @@ void ctl_client_close(struct ctl_client *c, const char *why)
 	uv_close((uv_handle_t *)&c->silence, handle_closed);
 }
 
+static void silent(uv_timer_t *t)
+{
+	struct ctl_client *c = t->data;
+
+	ctl_client_close(c,
+			c->ending             ? "does not read its last line; closed"
+					: c->owner[0] ? "half a line and then silence; closed"
+								  : "no hello in time; closed");
+}
+
+/* Nothing more will be sent: what is on its way has a time limit. */
+static void begin_end(struct ctl_client *c)
+{
+	c->ending = true;
+	if(!uv_is_closing((uv_handle_t *)&c->silence))
+		uv_timer_start(&c->silence, silent, CTL_SILENT_MS, 0);
+}
+
+static void shut_down(uv_shutdown_t *req, int status)
+{
+	(void)status;
+	ctl_client_close(req->data, NULL);
+}
+
 static void written(uv_write_t *req, int status)
 {
 	struct out_line *o = (struct out_line *)req;
@@ -105,7 +129,8 @@ static void send_line(struct ctl_client *c, char *line, size_t n, bool last)
 	o->line = line;
 	o->last = last;
 	o->req.data = c;
-	c->ending = last;
+	if(last)
+		begin_end(c);
 	buf = uv_buf_init(line, (unsigned)n);
 	if(uv_write(&o->req, stream, &buf, 1, written) < 0) {
 		free(line);
@@ -124,22 +149,13 @@ void ctl_client_send_last(struct ctl_client *c, char *line, size_t n)
 	send_line(c, line, n, true);
 }
 
-static void silent(uv_timer_t *t)
-{
-	struct ctl_client *c = t->data;
-
-	ctl_client_close(c,
-			c->owner[0] ? "half a line and then silence; closed"
-						: "no hello in time; closed");
-}
-
 /* The clock runs from the accept to the hello, and from the first byte of a
  * line to its end; not while we ourselves have stopped reading. */
 static void watch_silence(struct ctl_client *c, bool progress)
 {
 	bool wanted = c->reading && (c->owner[0] == '\0' || c->in_len > 0);
 
-	if(uv_is_closing((uv_handle_t *)&c->silence))
+	if(c->ending || uv_is_closing((uv_handle_t *)&c->silence))
 		return;
 	if(!wanted)
 		uv_timer_stop(&c->silence);
@@ -226,14 +242,30 @@ static void read_in(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	struct ctl_client *c = stream->data;
 
 	(void)buf;
-	if(n < 0) {
+	if(c->ending && n >= 0)
+		return;
+	if(n == UV_EOF) {
+		c->eof = true;
+		uv_read_stop(stream);
+		c->reading = false;
+	} else if(n < 0) {
 		ctl_client_close(c, NULL);
 		return;
+	} else {
+		c->in_len += (size_t)n;
 	}
-	if(c->ending)
-		return;
-	c->in_len += (size_t)n;
 	ctl_client_resume(c);
+}
+
+/* `... | socat` closes its side first and waits for the answers. */
+static void end_when_answered(struct ctl_client *c)
+{
+	if(c->n_requests > 0 || c->ending)
+		return;
+	c->shutdown.data = c;
+	begin_end(c);
+	if(uv_shutdown(&c->shutdown, (uv_stream_t *)&c->pipe, shut_down) < 0)
+		ctl_client_close(c, NULL);
 }
 
 void ctl_client_resume(struct ctl_client *c)
@@ -250,6 +282,10 @@ void ctl_client_resume(struct ctl_client *c)
 	carry_out(c);
 	if(uv_is_closing((uv_handle_t *)stream))
 		return;
+	if(c->eof) {
+		end_when_answered(c);
+		return;
+	}
 	if(c->reading && !can_go_on(c) && !c->ending) {
 		uv_read_stop(stream);
 		c->reading = false;

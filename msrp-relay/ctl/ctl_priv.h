@@ -31,8 +31,10 @@ struct ctl_client
 	char owner[CTL_ID_MAX + 1]; /* "" until hello */
 	bool events;
 	bool reading;
-	bool in_lines;    /* lines are being carried out: no recursion */
-	bool ending;      /* last line is out, closed when it is written */
+	bool in_lines; /* lines are being carried out: no recursion */
+	bool eof;      /* it says no more, but may wait for answers */
+	bool ending;   /* last line is out, closed when it is written */
+	uv_shutdown_t shutdown;
 	int handles_open; /* pipe and timer; freed at 0 without requests */
 	uint64_t seq;     /* of the last event */
 	struct ctl_request *requests;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "relay_rig.h"
@@ -371,4 +372,63 @@ E2E_TEST(relay_ctl, a_thousand_sessions_are_listed_page_by_page, "")
 	for(int i = 0; i < N; i++)
 		ctl_call(fd, "session.close", fmt("{'session':'n%d','abort':true}", i));
 	cr_assert_eq(rig_stat(r, "sessions"), 0);
+}
+
+static int create_line(char *line, size_t size, int i)
+{
+	return snprintf(line, size,
+			"{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"session.create\","
+			"\"params\":{\"session\":\"n%d\",\"legs\":[{\"leg\":\"in\","
+			"\"direction\":\"recv\",\"transport\":\"tcp\"}]}}\n",
+			i, i);
+}
+
+E2E_TEST(relay_ctl, five_thousand_commands_at_once_are_all_answered, "")
+{
+	enum
+	{
+		N = 5000
+	};
+	struct rig *r = rig_start("");
+	int fd = ctl_hello_fd(r);
+	char *all = malloc(N * 256), seen[N] = {0};
+	size_t n = 0;
+	pid_t writer;
+
+	for(int i = 0; i < N; i++)
+		n += (size_t)create_line(all + n, 256, i);
+	/* More than the daemon has open at a time: it reads on as it answers. */
+	writer = fork();
+	if(writer == 0) {
+		ctl_put(fd, all);
+		_exit(0);
+	}
+	for(int i = 0; i < N; i++) {
+		json_t *a = ctl_answer(fd, 5000);
+		long long id = event_number(a, "id");
+
+		cr_assert(a && ctl_code(a) == 0 && id >= 0 && id < N);
+		cr_assert_eq(seen[id]++, 0);
+		json_decref(a);
+	}
+	cr_assert_eq(waitpid(writer, NULL, 0), writer);
+	cr_assert_eq(rig_stat(r, "sessions"), N);
+	free(all);
+}
+
+E2E_TEST(relay_ctl, a_client_that_has_said_all_still_gets_its_answers, "")
+{
+	struct rig *r = rig_start("");
+	int fd = ctl_open(r);
+
+	/* As `printf ... | socat - UNIX:...` does. */
+	ctl_put(fd,
+			"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"hello\","
+			"\"params\":{\"version\":1,\"owner\":\"pipe\"}}\n"
+			"{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":"
+			"\"session.list\"}\n");
+	shutdown(fd, SHUT_WR);
+	cr_assert_eq(event_number(ctl_line(fd, 5000), "id"), 1);
+	cr_assert_eq(event_number(ctl_line(fd, 5000), "id"), 2);
+	cr_assert_null(ctl_line(fd, 5000));
 }
