@@ -98,7 +98,7 @@ int conn_connect(struct conn *c, struct net *net, const struct conn_ops *ops,
 
 /* Room of n bytes to write a message head to; conn_commit queues the first
  * used bytes of it. n is at most CONN_ROOM_MAX. */
-#define CONN_ROOM_MAX 8192
+#define CONN_ROOM_MAX 16384
 char *conn_room(struct conn *c, size_t n);
 void conn_commit(struct conn *c, size_t used);
 

@@ -98,6 +98,28 @@ static bool is_heartbeat(struct slice type)
 	return slice_istarts(type, SLICE("text/x-msrp-heartbeat"));
 }
 
+/* A new message begins: unfinished ones that failed, or that their sender has
+ * dropped without saying so, shall not hold it up. */
+static void forget_stale(struct leg *l)
+{
+	struct worker *w = l->session->w;
+	uint64_t now = worker_now(w);
+	struct message *m, *next;
+
+	if(l->n_unfinished == 0)
+		return;
+	for(m = l->messages_list; m; m = next) {
+		next = m->next;
+		if(m->complete || m->aborted || m->in_chunk
+				|| (m->status == 0
+						&& now - m->chunk_at
+								< (uint64_t)w->conf->transaction_ms))
+			continue;
+		message_abort(m);
+		message_settle(m);
+	}
+}
+
 /* The message that a chunk belongs to: 0 and *out, or a status. */
 static int message_of(struct leg *l, const struct msrp_head *h,
 		const struct msrp_range *r, struct message **out)
@@ -115,6 +137,7 @@ static int message_of(struct leg *l, const struct msrp_head *h,
 					: 400;
 		if(!r->total_any && max && r->total > max)
 			return 413;
+		forget_stale(l);
 		if(l->n_unfinished >= LEG_MESSAGES_MAX)
 			return 413;
 		m = message_new(l, h);
@@ -213,6 +236,7 @@ int inbound_begin(struct msrp_conn *mc, const struct msrp_head *h)
 	c->definite = !r.end_any;
 	c->end = r.end;
 	m->in_chunk = true;
+	m->chunk_at = worker_now(l->session->w);
 	return 0;
 }
 

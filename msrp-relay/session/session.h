@@ -82,6 +82,7 @@ struct message
 	char id[MSRP_IDENT_MAX + 1];
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
+	uint64_t chunk_at; /* ms: when its latest chunk began */
 	uint64_t received; /* bytes, without gaps from 1 */
 	uint64_t total;    /* announced; valid with total_known */
 	bool total_known;
