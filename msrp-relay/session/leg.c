@@ -319,6 +319,17 @@ struct lookup
 	char id[LEG_ID_LEN];
 };
 
+/* One of the family we listen with, if there is any. */
+static const struct addrinfo *address_choose(
+		const struct worker *w, const struct addrinfo *res)
+{
+	const struct addrinfo *a = res;
+
+	while(a && a->ai_family != w->net.source.ss_family)
+		a = a->ai_next;
+	return a ? a : res;
+}
+
 static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 {
 	struct lookup *lk = (struct lookup *)req;
@@ -329,7 +340,7 @@ static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 		if(status < 0)
 			leg_fail(l, 0, "the peer's host name is not known");
 		else
-			leg_connect_to(l, res->ai_addr);
+			leg_connect_to(l, address_choose(w, res)->ai_addr);
 	}
 	uv_freeaddrinfo(res);
 	free(lk);
