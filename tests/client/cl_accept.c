@@ -112,10 +112,13 @@ static int on_data(void *arg, const char *id, uint64_t offset, struct slice d)
 	if(c->o.max_bytes && offset + d.n > c->o.max_bytes)
 		return -EFBIG;
 	if(in->fd < 0) {
-		if(asprintf(&in->tmp, "%s/.incoming-XXXXXX", c->o.out) < 0
+		char unique[17];
+
+		peer_random_id(unique, 16);
+		if(asprintf(&in->tmp, "%s/.incoming-%s", c->o.out, unique) < 0
 				|| !(in->id = strdup(id)))
 			abort();
-		in->fd = mkostemp(in->tmp, O_CLOEXEC);
+		in->fd = open(in->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if(in->fd < 0) {
 			cl_warn("cannot write to %s: %s", c->o.out, strerror(errno));
 			return -EIO;

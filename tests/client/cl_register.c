@@ -72,7 +72,8 @@ static void registered(struct client *c, const sip_t *sip)
 	cl_event_text(e, "gruu", c->gruu);
 	json_object_set_new(e, "refresh", json_boolean(again));
 	json_object_set_new(e, "expires",
-			json_integer(own && own->m_expires ? atol(own->m_expires)
+			json_integer(own && own->m_expires
+							? strtol(own->m_expires, NULL, 10)
 							: sip->sip_expires
 							? (json_int_t)sip->sip_expires->ex_delta
 							: 0));

@@ -228,8 +228,7 @@ E2E_TEST(client_receive, large_messages_arrive_whole_in_every_role,
 			straight(sends[i], receives[k], 700000);
 }
 
-E2E_TEST(client_receive, hundred_megabytes_arrive_whole,
-		"CL-17: one big file")
+E2E_TEST(client_receive, hundred_megabytes_arrive_whole, "CL-17: one big file")
 {
 	straight((const char *const[2]){NULL, NULL},
 			(const char *const[2]){NULL, NULL}, 100 * 1000 * 1000);

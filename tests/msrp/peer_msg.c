@@ -253,6 +253,8 @@ static ssize_t next_head(
 						|| slice_starts(line, SLICE("-------"))))
 			break;
 	}
+	if((size_t)(line.p - in.p) > PEER_HEAD_MAX)
+		return -E2BIG;
 	rc = peer_head_parse(slice_of(in.p, (size_t)(line.p - in.p)), &out->msg);
 	if(rc != 0)
 		return rc;
