@@ -356,3 +356,58 @@ E2E_TEST(relay_ops, relayctl_opens_shows_and_closes_sessions, "")
 	cr_assert_eq(proc_wait(r->relay, 5000), 0);
 	cr_assert_eq(relayctl(r, NULL, "ping", NULL, NULL), 3);
 }
+
+/* The same for people: no -j. */
+static const char *relayctl_text(
+		const struct rig *r, const char *a, const char *b, const char *c)
+{
+	const char *argv[] = {
+			program("msrp-relayctl"), "-s", r->sock, a, b, c, NULL};
+	struct proc *p = proc_start("relayctl", argv);
+
+	cr_assert_eq(proc_wait(p, 10000), 0, "%s", proc_stderr(p));
+	return proc_stdout(p);
+}
+
+E2E_TEST(relay_ops, relayctl_prints_for_people_too, "")
+{
+	struct rig *r = rig_start("");
+
+	pair_open(ctl_hello_fd(r), "s1", "", "");
+	cr_assert(strstr(relayctl_text(r, "ping", NULL, NULL), "is there, boot "));
+	cr_assert(strstr(relayctl_text(r, "sessions", NULL, NULL),
+			"in=waiting/0 out=waiting/0"));
+	cr_assert_null(strstr(relayctl_text(r, "sessions", "-o", "nobody"), "s1"));
+	cr_assert(strstr(relayctl_text(r, "session", "show", "s1"),
+			"leg out (send, tcp): waiting"));
+	cr_assert(strstr(
+			relayctl_text(r, "stats", "sessions", "draining"), "sessions  "));
+	cr_assert(
+			strstr(relayctl_text(r, "stats", NULL, NULL), "cpu_seconds_total"));
+	cr_assert(strstr(relayctl_text(r, "log-level", "info", NULL), "info"));
+	cr_assert(strstr(relayctl_text(r, "session", "close", "s1"), "session s1"));
+	cr_assert(strstr(
+			relayctl_text(r, "session", "close", "s1"), "there is none"));
+	cr_assert(strstr(relayctl_text(r, "drain", NULL, NULL), "draining"));
+	cr_assert_eq(proc_wait(r->relay, 5000), 0);
+}
+
+E2E_TEST(relay_ops, relayctl_prints_events_as_they_happen, "")
+{
+	struct rig *r = rig_start("");
+	const char *argv[] = {
+			program("msrp-relayctl"), "-s", r->sock, "events", "test", NULL};
+	struct proc *p = proc_start("events", argv);
+	struct pair pair;
+	struct raw *in, *out;
+
+	rig_stat_wait(r, "control_clients", 2); /* that one, and who asks */
+	pair = pair_open(ctl_hello_fd(r), "s1", "", "");
+	pair_connect(r, &pair, &in, &out);
+	for(int i = 0; i < 100 && !strstr(proc_stdout(p), "leg.bound"); i++)
+		sleep_ms(20);
+	cr_assert(strstr(
+			proc_stdout(p), "\"type\":\"leg.bound\",\"session\":\"s1\""));
+	proc_signal(r->relay, SIGINT);
+	cr_assert_eq(proc_wait(p, 5000), 3);
+}
