@@ -128,6 +128,7 @@ static void acknowledge(sip_msg_t *rpl, uint64_t id, unsigned n, enum kind k)
 	cpm_dialog_t d = {.sock = rpl->rcv.bind_address};
 	str num = get_cseq(rpl)->number;
 	cpm_buf_t h = {0};
+	bool failed = false;
 	uint64_t cseq;
 
 	if(!slice_u64(slice_of(num.s, (size_t)num.len), INT32_MAX, &cseq))
@@ -139,10 +140,12 @@ static void acknowledge(sip_msg_t *rpl, uint64_t id, unsigned n, enum kind k)
 			|| cpm_dialog_send(&d, "ACK", cpm_buf_get(&h), (str){NULL, 0}, 0,
 					   NULL, NULL, NULL, NULL)
 					< 0)
-		LM_ERR("session " CPM_ID_FMT " leg %u: the ACK could not be sent\n",
-				CPM_ID_ARG(id), n);
+		failed = true;
 	else if(k == FORK)
 		send_bye(&d);
+	if(failed && (k == FIRST || k == FORK)) /* not for each retransmission */
+		LM_WARN("session " CPM_ID_FMT " leg %u: the ACK could not be sent\n",
+				CPM_ID_ARG(id), n);
 	cpm_buf_free(&h);
 	cpm_dialog_drop(&d);
 }

@@ -41,12 +41,13 @@ static cpm_strs_t *dialog_of(const cpm_strs_t *old, sip_msg_t *rpl)
 		v[i] = cpm_strs_get(old, i);
 	v[CPM_D_REMOTE_TAG] = get_to(rpl)->tag_value;
 	cpm_hdr_contact(rpl, &v[CPM_D_TARGET], &isfocus);
-	if(routes_reversed(rpl, &routes) == 0) {
-		v[CPM_D_ROUTES] = routes;
-		/* the route set rules from now on; without one the Contact does */
-		v[CPM_D_NEXT_HOP] = (str){NULL, 0};
-		d = cpm_strs_new(v, CPM_D_N);
-	}
+	/* a broken route set is none: the Contact may still be reached */
+	if(routes_reversed(rpl, &routes) < 0)
+		routes = (str){NULL, 0};
+	v[CPM_D_ROUTES] = routes;
+	/* the route set rules from now on; without one the Contact does */
+	v[CPM_D_NEXT_HOP] = (str){NULL, 0};
+	d = cpm_strs_new(v, CPM_D_N);
 	if(routes.s)
 		pkg_free(routes.s);
 	return d;
@@ -223,6 +224,18 @@ static void stand(uint64_t id, unsigned n, cpm_strs_t **dlg)
 	cpm_strs_free(dlg);
 }
 
+/* Without memory for its dialog the leg cannot even be hung up. */
+static void give_up(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+
+	if(l && l->state != CPM_L_DOWN)
+		cpm_leg_move(s, l, CPM_L_DOWN);
+	if(s)
+		cpm_session_unlock(s);
+}
+
 /* Everything fits: both legs get what the answer has brought. */
 static bool adopt(const struct ok *o, unsigned n, cpm_strs_t **dlg,
 		cpm_strs_t **answer, const struct sdp *sdp, const cpm_timer_hdr_t *th,
@@ -292,6 +305,7 @@ void cpm_out_answered(uint64_t id, unsigned n, sip_msg_t *rpl)
 		LM_ERR("session " CPM_ID_FMT " leg %u: no memory for the dialog\n",
 				CPM_ID_ARG(id), n);
 		ok_drop(&o);
+		give_up(id, n);
 		cpm_b2b_end(id, CPM_END_MEMORY, n, no_reason);
 		return;
 	}

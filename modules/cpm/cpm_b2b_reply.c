@@ -168,8 +168,14 @@ void cpm_out_reply(struct cell *t, int type, struct tmcb_params *ps)
 			refused(id, n, rpl, ps->code);
 		return;
 	}
-	if(rpl == NULL || cpm_b2b_parse(rpl) < 0)
+	if(rpl == NULL)
 		return;
+	if(cpm_b2b_parse(rpl) < 0) {
+		/* final, and nothing can be made of it */
+		if(type == TMCB_LOCAL_COMPLETED)
+			refused(id, n, FAKED_REPLY, 500);
+		return;
+	}
 	/* answers to our CANCEL come this way too */
 	if(get_cseq(rpl)->method_id != METHOD_INVITE)
 		return;

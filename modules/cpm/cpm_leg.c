@@ -16,6 +16,7 @@
 #include "cpm_hdr.h"
 
 #define BYE_RETRY_MS 2000
+#define BYE_TRIES 4 /* a next hop may come back; a broken URI will not */
 
 struct tm_binds cpm_tm;
 tm_xapi_t cpm_tmx;
@@ -94,6 +95,7 @@ static void send_bye(uint64_t id, unsigned n, cpm_dialog_t *d, cpm_strs_t *why)
 	str reason = cpm_strs_get(why, 0);
 	cpm_session_t *s;
 	cpm_leg_t *l;
+	bool last = false;
 	int rc = -ENOMEM;
 
 	cpm_hdr_agent(&h);
@@ -109,16 +111,21 @@ static void send_bye(uint64_t id, unsigned n, cpm_dialog_t *d, cpm_strs_t *why)
 	cpm_buf_free(&h);
 	if(rc == 0)
 		return;
-	LM_WARN("session " CPM_ID_FMT " leg %u: BYE could not be sent (%d), will be"
-			" tried again\n",
-			CPM_ID_ARG(id), n, rc);
 	s = cpm_session_lock(id);
 	if(s == NULL)
 		return;
 	l = cpm_session_leg(s, n);
-	if(l && l->state == CPM_L_BYE)
-		l->timer_at = cpm_now_ms() + BYE_RETRY_MS;
+	if(l && l->state == CPM_L_BYE) {
+		last = ++l->bye_tries >= BYE_TRIES;
+		if(last)
+			cpm_leg_move(s, l, CPM_L_DOWN);
+		else
+			l->timer_at = cpm_now_ms() + BYE_RETRY_MS;
+	}
 	cpm_session_unlock(s);
+	if(last)
+		LM_WARN("session " CPM_ID_FMT " leg %u: BYE could not be sent (%d)\n",
+				CPM_ID_ARG(id), n, rc);
 }
 
 static void send_cancel(unsigned index, unsigned label)
