@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ struct raw *raw_take(int fd)
 {
 	struct raw *c = e2e_alloc(sizeof(*c));
 
+	signal(SIGPIPE, SIG_IGN); /* TLS writes where MSG_NOSIGNAL cannot be said */
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -82,6 +84,21 @@ struct raw *raw_accept(int listener, int timeout_ms)
 	if(poll(&p, 1, timeout_ms) <= 0)
 		cr_assert_fail("the relay did not connect in time");
 	return raw_take(accept(listener, NULL, NULL));
+}
+
+struct raw *raw_accept_tls(
+		int listener, const char *cert, const char *key, int timeout_ms)
+{
+	struct raw *c = raw_accept(listener, timeout_ms);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	cr_assert_eq(SSL_CTX_use_certificate_file(ctx, cert, SSL_FILETYPE_PEM), 1);
+	cr_assert_eq(SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM), 1);
+	c->ssl = SSL_new(ctx);
+	SSL_set_fd(c->ssl, c->fd);
+	SSL_CTX_free(ctx);
+	SSL_accept(c->ssl);
+	return c;
 }
 
 void raw_put(struct raw *c, const void *p, size_t n)

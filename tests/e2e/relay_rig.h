@@ -109,6 +109,10 @@ struct raw *raw_connect_tls(const char *ip, int port);
 struct raw *raw_take(int fd);
 int raw_listen(const char *ip, int *port);
 struct raw *raw_accept(int listener, int timeout_ms);
+/* The same, then TLS as a server with this certificate; the handshake may fail
+ * on the relay's side, which the reader will see. */
+struct raw *raw_accept_tls(
+		int listener, const char *cert, const char *key, int timeout_ms);
 void raw_put(struct raw *c, const void *p, size_t n);
 void raw_say(struct raw *c, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));

@@ -3,7 +3,7 @@
  * Large messages, slow peers, lost peers and TLS against the real daemon:
  * media is streamed, memory is bounded, sessions do not disturb each other.
  */
-#include <fcntl.h>
+#include <openssl/pem.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -338,6 +338,67 @@ E2E_TEST(msrp_stream, sighup_takes_new_certificates_for_new_connections, "")
 	tls_connect(&two, &in2, &out2);
 	cr_assert_str_eq(shown(in2), "second");
 	pass(in2, out2, &two, "last");
+}
+
+/* SDP's fingerprint of a PEM file's certificate. */
+static const char *fingerprint(const char *file)
+{
+	FILE *f = fopen(file, "r");
+	X509 *x = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+	unsigned char md[EVP_MAX_MD_SIZE];
+	const char *text = "SHA-256 ";
+	unsigned n = 0;
+
+	cr_assert(x != NULL);
+	fclose(f);
+	X509_digest(x, EVP_sha256(), md, &n);
+	for(unsigned i = 0; i < n; i++)
+		text = fmt("%s%s%02X", text, i ? ":" : "", md[i]);
+	X509_free(x);
+	return text;
+}
+
+/* The relay connects to us, and SDP has promised that certificate. */
+static struct raw *called_with(const char *id, const char *promised)
+{
+	int port, fd = raw_listen("127.0.0.1", &port);
+	json_t *a = ctl_call(ctl, "session.create",
+			fmt("{'session':'%s','legs':[{'leg':'in','direction':'recv',"
+				"'transport':'tcp'},{'leg':'out','direction':'send',"
+				"'transport':'tls','connect':true,'peer':{'path':"
+				"'msrps://127.0.0.1:%d/xyzt;tcp','fingerprint':'%s'}}]}",
+					id, port, promised));
+
+	cr_assert_eq(ctl_code(a), 0);
+	struct raw *c = raw_accept_tls(fd, rig->cert, rig->key, 5000);
+	close(fd);
+	return c;
+}
+
+E2E_TEST(msrp_stream, the_peers_certificate_is_held_against_the_fingerprint, "")
+{
+	const struct frame *f;
+	const char *good, *bad;
+	struct raw *c;
+	json_t *e;
+
+	rig = rig_start(tls_conf());
+	ctl = ctl_hello_fd(rig);
+	bad = fingerprint(rig->cert);
+	rig_certificate(rig, "peer");
+	good = fingerprint(rig->cert);
+	c = called_with("s1", good);
+	f = raw_frame(c, 5000);
+	cr_assert_str_eq(f->method, "SEND");
+	raw_answer(c, f, 200);
+	ctl_event(ctl, "leg.bound", 5000);
+	/* Somebody else's certificate: not a byte of the message for him. */
+	c = called_with("s2", bad);
+	e = ctl_event(ctl, "leg.failed", 5000);
+	cr_assert_str_eq(event_text(e, "session"), "s2");
+	cr_assert(strstr(event_text(e, "error"), "certificate"));
+	cr_assert(raw_closed(c, 5000));
+	cr_assert_eq(c->len, 0);
 }
 
 E2E_TEST(msrp_stream, tcp_on_the_tls_port_is_closed_and_costs_nothing, "")
