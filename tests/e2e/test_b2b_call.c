@@ -26,7 +26,8 @@ static void end(void)
 }
 
 E2E_TEST(b2b_call, invite_out_is_our_own,
-		"OL-06 OL-10 OL-11 OL-12 OL-13 OL-14 OL-16 OL-17: own dialog, headers "
+		"OL-06 OL-10/part OL-11 OL-12 OL-13 OL-14 OL-16 OL-17: own dialog, "
+		"headers "
 		"of the originator, own offer")
 {
 	static const char *const copied[] = {"Accept-Contact", "Conversation-ID",
@@ -79,7 +80,7 @@ E2E_TEST(b2b_call, invite_out_is_our_own,
 	end();
 }
 
-E2E_TEST(b2b_call, missing_ids_are_made, "OL-10: ids of an older sender")
+E2E_TEST(b2b_call, missing_ids_are_made, "OL-10/part: ids of an older sender")
 {
 	struct call *a, *b;
 
@@ -209,7 +210,7 @@ E2E_TEST(b2b_call, sdp_within_multipart_is_found, "OL-16: multipart/mixed")
 }
 
 E2E_TEST(b2b_call, bye_from_either_side_goes_through,
-		"OL-30 OL-31: BYE answered and sent on")
+		"OL-30/part OL-31: BYE answered and sent on")
 {
 	struct call *a, *b;
 
@@ -221,7 +222,7 @@ E2E_TEST(b2b_call, bye_from_either_side_goes_through,
 	end();
 }
 
-E2E_TEST(b2b_call, bye_from_both_sides_at_once, "OL-30: BYE and BYE cross")
+E2E_TEST(b2b_call, bye_from_both_sides_at_once, "OL-30/part: BYE and BYE cross")
 {
 	struct call *a, *b;
 	struct sip *bye;

@@ -174,7 +174,7 @@ E2E_TEST(b2b_check, oversized_headers_do_no_harm,
 }
 
 E2E_TEST(b2b_check, next_hop_that_cannot_be_resolved,
-		"OL-18: 503 at once, not silence")
+		"OL-18/part: 503 at once, not silence")
 {
 	struct call *a;
 

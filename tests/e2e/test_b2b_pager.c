@@ -24,7 +24,8 @@ static struct sip *refused(int code, const char *headers, const char *body)
 }
 
 E2E_TEST(b2b_pager, service_is_asserted_and_the_rest_kept,
-		"OP-09 OP-22 OP-24: P-Preferred-Service becomes P-Asserted-Service; "
+		"OP-09 OP-22/part OP-24: P-Preferred-Service becomes "
+		"P-Asserted-Service; "
 		"the recipient's answer is the answer")
 {
 	struct sip *m;
@@ -49,7 +50,7 @@ E2E_TEST(b2b_pager, service_is_asserted_and_the_rest_kept,
 }
 
 E2E_TEST(b2b_pager, what_is_no_pager_message_is_refused,
-		"OP-04 OP-10 OP-11: 403, 413, 415, 400, 480")
+		"OP-04 OP-10: 403, 413, 415, 400, 480")
 {
 	char *big = calloc(1, 2000);
 	struct sip *m;

@@ -48,7 +48,7 @@ E2E_TEST(b2b_relay, without_a_relay_there_is_503_and_no_silence,
 }
 
 E2E_TEST(b2b_relay, pager_messages_flow_without_a_relay,
-		"OP-22: a MESSAGE needs nothing of it")
+		"OP-22/part: a MESSAGE needs nothing of it")
 {
 	struct sip *m;
 
@@ -136,7 +136,7 @@ E2E_TEST(b2b_relay, two_hundred_sessions_at_once,
 }
 
 E2E_TEST(b2b_relay, silent_sides_are_hung_up,
-		"OL-30: not a byte for msrp_idle: BYE to both")
+		"OL-30/part: not a byte for msrp_idle: BYE to both")
 {
 	struct call *a, *b;
 
@@ -148,7 +148,7 @@ E2E_TEST(b2b_relay, silent_sides_are_hung_up,
 }
 
 E2E_TEST(b2b_relay, media_that_cannot_be_set_up_ends_the_session,
-		"OL-30: nobody listens at the callee's path: BYE to both")
+		"OL-30/part: nobody listens at the callee's path: BYE to both")
 {
 	struct call *a, *b;
 

@@ -293,7 +293,7 @@ E2E_TEST(b2b_trap, callee_hangs_up_before_the_ack,
 }
 
 E2E_TEST(b2b_trap, vanished_side_is_given_up,
-		"OL-30: nobody answers our BYE: the session ends all the same")
+		"OL-30/part: nobody answers our BYE: the session ends all the same")
 {
 	struct call *a, *b;
 

@@ -121,7 +121,8 @@ E2E_TEST(failure, sender_vanishes_in_the_middle,
 }
 
 E2E_TEST(failure, without_a_relay_large_messages_are_refused_at_once,
-		"OL-06 OP-22: 5xx (the core makes 500 of the PF's 503, RFC 3261 16.7); "
+		"OL-06 OP-22/part: 5xx (the core makes 500 of the PF's 503, RFC 3261 "
+		"16.7); "
 		"pager messages flow; back to normal with the relay")
 {
 	struct lab *lab = lab_own("LAB_WITHOUT=isf", NULL);

@@ -15,7 +15,7 @@ E2E_SUITE(media);
 #define OPTS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 E2E_TEST(media, either_end_may_open_the_connection,
-		"OL-20 OP-39: every pair of roles, with and without CEMA")
+		"OL-20: every pair of roles, with and without CEMA")
 {
 	static const char *const roles[] = {"actpass", "active", "passive"};
 	struct lab *lab = lab_shared();

@@ -14,7 +14,7 @@ E2E_SUITE(message);
 #define ICSI_ENCODED "urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm."
 
 E2E_TEST(message, pager_text_arrives_with_its_headers_rewritten,
-		"OP-09 OP-22 OP-24 OP-46: asserted service, 200 OK, nothing else "
+		"OP-09 OP-22/part OP-24 OP-46: asserted service, 200 OK, nothing else "
 		"changed")
 {
 	struct lab *lab = lab_shared();
@@ -48,7 +48,8 @@ E2E_TEST(message, pager_text_arrives_with_its_headers_rewritten,
 }
 
 E2E_TEST(message, photo_arrives_intact,
-		"OL-06 OL-10 OL-11 OL-12 OL-13 OL-14 OL-21 OL-25 OL-31: 2 MB in large "
+		"OL-06 OL-10/part OL-11 OL-12 OL-13 OL-14 OL-21 OL-25 OL-31: 2 MB in "
+		"large "
 		"message mode; own dialog towards bob, alice's headers kept")
 {
 	struct lab *lab = lab_shared();
@@ -149,7 +150,7 @@ static size_t text_for(struct lab *lab, size_t entity)
 }
 
 E2E_TEST(message, limit_between_the_modes_is_1300_bytes,
-		"CG-05 OP-11: 1300 bytes of message/cpim go by MESSAGE, 1301 by MSRP")
+		"CG-05: 1300 bytes of message/cpim go by MESSAGE, 1301 by MSRP")
 {
 	struct lab *lab = lab_shared();
 	size_t n = text_for(lab, 1300);
@@ -217,7 +218,7 @@ E2E_TEST(message, several_parts_stay_one_message,
 }
 
 E2E_TEST(message, number_reaches_the_same_user,
-		"OL-10 OP-22: a tel: Request-URI is passed on as received")
+		"OL-10/part OP-22/part: a tel: Request-URI is passed on as received")
 {
 	struct lab *lab = lab_shared();
 	struct proc *bob = client_receive(lab, "bob", "--count", "2", NULL);

@@ -28,7 +28,8 @@ static void calls(const char *count, const char *rate, const char *lost)
 }
 
 E2E_TEST(sipp, calls_cross_both_dialogs,
-		"OL-06 OL-10 OL-13 OL-14 OL-16 OL-17 OL-19 OL-20 OL-25 OL-31: headers "
+		"OL-06 OL-10/part OL-13 OL-14 OL-16 OL-17 OL-19 OL-20 OL-25 OL-31: "
+		"headers "
 		"and descriptions of 200 calls, checked by SIPp")
 {
 	calls("200", "50", "0");
