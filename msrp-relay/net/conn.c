@@ -379,12 +379,13 @@ void conn_resume(struct conn *c)
 	conn_wake(c);
 }
 
-uint64_t conn_unsent(const struct conn *c)
+uint64_t conn_progress(const struct conn *c, uint64_t *acked)
 {
 	int n = 0;
 
 	if(ioctl(c->fd, SIOCOUTQ, &n) != 0)
 		n = 0;
+	*acked = c->written - (uint64_t)n;
 	return (uint64_t)n + c->out_bytes + (c->tls ? tls_pending(c->tls) : 0);
 }
 

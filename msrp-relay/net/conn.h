@@ -75,6 +75,7 @@ struct conn
 	uint32_t out_head, out_count, out_cap; /* ring of slices to write */
 	struct conn_out *out;
 	size_t out_bytes;
+	uint64_t written;         /* bytes given to the socket */
 	struct wheel_timer timer; /* connection set-up, then the owner's */
 	char addr[CONN_ADDR_MAX];
 };
@@ -117,8 +118,13 @@ static inline bool conn_full(const struct conn *c)
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 
-/* Bytes that the kernel has not got acknowledged yet, with what is queued. */
-uint64_t conn_unsent(const struct conn *c);
+/**
+ * How far the peer's kernel has taken what was written.
+ *
+ * @param acked bytes that it has acknowledged since the connection began
+ * @return bytes that it has not, with what is still queued here
+ */
+uint64_t conn_progress(const struct conn *c, uint64_t *acked);
 
 /* The only way out; safe to call twice. What is queued is dropped. */
 void conn_close(struct conn *c, int err);

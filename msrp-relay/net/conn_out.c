@@ -181,6 +181,7 @@ static int write_plain(struct conn *c)
 			conn_close(c, -errno);
 		return 0;
 	}
+	c->written += (uint64_t)n;
 	stat_add(c->net->stats, sent_bytes_total, (uint64_t)n);
 	conn_out_done(c, (size_t)n);
 	if((size_t)n < want) {

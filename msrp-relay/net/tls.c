@@ -162,6 +162,7 @@ static int raw_send(struct conn *c)
 			return -errno;
 		n = 0;
 	}
+	c->written += (uint64_t)n;
 	stat_add(c->net->stats, sent_bytes_total, (uint64_t)n);
 	t->raw_pos += (size_t)n;
 	if(tls_pending(t) > 0) {

@@ -82,7 +82,8 @@ void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t ms,
 		w->now = tick_now(w);
 		uv_timer_start(&w->timer, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
 	}
-	t->due = tick_now(w) + ms / WHEEL_TICK_MS + 1;
+	/* the first tick that begins after that time, never one before */
+	t->due = (uv_now(w->timer.loop) + ms) / WHEEL_TICK_MS + 1;
 	if(t->due <= w->now)
 		t->due = w->now + 1;
 	t->fire = fire;

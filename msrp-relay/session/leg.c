@@ -43,7 +43,6 @@ struct leg *leg_new(struct session *s, const struct relay_leg_params *p)
 	snprintf(l->name, sizeof(l->name), "%s", p->leg);
 	l->direction = p->direction;
 	l->transport = p->transport;
-	l->idle_unsent = UINT64_MAX;
 	worker_random_id(w, l->id, LEG_ID_LEN);
 	msrp_uri_print(path, sizeof(path), tls, slice_str(host),
 			(unsigned)(tls ? w->tls.port : w->tcp.port),

@@ -75,20 +75,20 @@ static void on_transaction_time(struct wheel_timer *timer)
 	struct leg *l = (struct leg *)((char *)timer - offsetof(struct leg, timer));
 	struct worker *w = l->session->w;
 	uint64_t wait = (uint64_t)w->conf->transaction_ms;
-	uint64_t now = worker_now(w), unsent;
+	uint64_t now = worker_now(w), unsent, acked;
 	struct txn *t = l->txns;
 
 	if(t == NULL || l->mc == NULL)
 		return;
-	unsent = conn_unsent(&l->mc->net);
+	unsent = conn_progress(&l->mc->net, &acked);
 	if(now - t->sent_at < wait) {
 		wheel_arm(&w->net.wheel, &l->timer, wait - (now - t->sent_at),
 				on_transaction_time);
-		l->unsent = unsent;
+		l->acked = acked;
 		return;
 	}
-	if(unsent > 0 && unsent < l->unsent) {
-		l->unsent = unsent;
+	if(unsent > 0 && acked > l->acked) {
+		l->acked = acked;
 		wheel_arm(&w->net.wheel, &l->timer, wait, on_transaction_time);
 		return;
 	}
@@ -105,7 +105,7 @@ static void txn_watch(struct leg *l)
 
 	if(wheel_armed(&l->timer))
 		return;
-	l->unsent = UINT64_MAX;
+	l->acked = 0;
 	wheel_arm(&w->net.wheel, &l->timer, (uint64_t)w->conf->transaction_ms,
 			on_transaction_time);
 }
@@ -265,7 +265,6 @@ static void bind_answered(struct leg *l, int status)
 void outbound_response(struct leg *l, struct slice tid, int status)
 {
 	struct txn *t = l->txns, *prev = NULL;
-	struct worker *w = l->session->w;
 	struct delivery *d;
 	uint64_t n;
 	bool bind, was_full = l->n_txns >= LEG_TXNS_MAX;
@@ -280,10 +279,6 @@ void outbound_response(struct leg *l, struct slice tid, int status)
 	n = t->n;
 	bind = t->bind;
 	txn_remove(l, t, prev);
-	if(l->txns == NULL)
-		wheel_disarm(&w->net.wheel, &l->timer);
-	else if(prev == NULL)
-		l->unsent = UINT64_MAX;
 	if(was_full)
 		leg_ready(l);
 	if(bind) {

@@ -174,10 +174,12 @@ static bool still_writing(struct session *s)
 	bool moved = false;
 
 	for(struct leg *l = s->legs; l; l = l->next) {
-		uint64_t unsent = l->mc ? conn_unsent(&l->mc->net) : 0;
-		if(unsent > 0 && unsent < l->idle_unsent)
+		uint64_t acked;
+		if(l->mc == NULL)
+			continue;
+		if(conn_progress(&l->mc->net, &acked) > 0 && acked > l->idle_acked)
 			moved = true;
-		l->idle_unsent = unsent > 0 ? unsent : UINT64_MAX;
+		l->idle_acked = acked;
 	}
 	return moved;
 }

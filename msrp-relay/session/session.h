@@ -177,8 +177,8 @@ struct leg
 	size_t queued; /* content bytes in the queue */
 	struct txn *txns, *txns_tail;
 	int n_txns;
-	uint64_t unsent;      /* at the last look of the transaction timer */
-	uint64_t idle_unsent; /* at the last look of the session's timer */
+	uint64_t acked; /* conn_progress at the transaction timer's last look */
+	uint64_t idle_acked; /* likewise, of the session's timer */
 	struct wheel_timer timer;
 	bool ready; /* on its connection's ready list */
 	struct leg *ready_next;
