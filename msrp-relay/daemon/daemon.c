@@ -26,7 +26,8 @@
 #include "session/relay.h"
 #include "stats/stats_out.h"
 
-#define FDS_BESIDE 64 /* files of the process that are no connections */
+#define FDS_BESIDE 64  /* files of the process that are no connections */
+#define HEALTH_MS 3000 /* a worker that is silent for so long is not well */
 
 struct daemon
 {
@@ -42,6 +43,8 @@ struct daemon
 	uv_timer_t watchdog;
 	uint64_t watchdog_ms; /* 0 = nobody watches */
 	bool draining;
+	bool probing;         /* /healthz has asked the workers */
+	uint64_t probe_at_ms; /* since when, loop time */
 };
 
 /* The loop is left and everything is closed from daemon_run: never from
@@ -218,10 +221,31 @@ static char *word(const char *text, size_t *n)
 	return strdup(text);
 }
 
+static void probe_answered(
+		void *arg, int n, const struct relay_session_info *list, uint64_t total)
+{
+	struct daemon *d = arg;
+
+	(void)n;
+	(void)list;
+	(void)total;
+	d->probing = false;
+}
+
+/* This loop answers, so it is well; the workers are asked, and what they did
+ * not answer since an earlier request is told. */
 static char *page_healthz(void *arg, int *status, size_t *n)
 {
-	(void)arg;
-	(void)status;
+	struct daemon *d = arg;
+
+	if(!d->probing) {
+		d->probing = true;
+		d->probe_at_ms = uv_now(&d->loop);
+		relay_session_list(d->relay, NULL, 0, 1, probe_answered, d);
+	} else if(uv_now(&d->loop) - d->probe_at_ms > HEALTH_MS) {
+		*status = 503;
+		return word("a worker does not answer\n", n);
+	}
 	return word("ok\n", n);
 }
 

@@ -4,12 +4,14 @@
  * and restart, reload, socket permissions, HTTP pages, systemd's protocol, and
  * msrp-relayctl.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -327,6 +329,51 @@ E2E_TEST(relay_ops, systemd_is_told_of_readiness_watchdog_and_end, "")
 	cr_assert(stopping);
 	unlink(un.sun_path);
 	close(fd);
+}
+
+/* A thread of the daemon that is not its first: a worker, or one of libuv's
+ * or OpenSSL's that has nothing to do. Their ids, at most n. */
+static int other_threads(const struct rig *r, pid_t *tids, int n)
+{
+	const char *dir = fmt("/proc/%d/task", proc_pid(r->relay));
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int found = 0;
+
+	cr_assert(d != NULL);
+	while((e = readdir(d)) != NULL && found < n) {
+		pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
+
+		if(tid > 0 && tid != proc_pid(r->relay))
+			tids[found++] = tid;
+	}
+	closedir(d);
+	return found;
+}
+
+E2E_TEST(relay_ops, a_worker_that_hangs_is_seen_by_healthz, "")
+{
+	struct rig *r = rig_start("workers = 2\n");
+	pid_t tids[16];
+	int n = other_threads(r, tids, 16);
+	const char *get = "GET /healthz HTTP/1.0\r\n\r\n";
+
+	cr_assert_geq(n, 2);
+	cr_assert(strstr(rig_http(r, get), " 200 "));
+	for(int i = 0; i < n; i++)
+		if(ptrace(PTRACE_SEIZE, tids[i], NULL, NULL) < 0
+				|| ptrace(PTRACE_INTERRUPT, tids[i], NULL, NULL) < 0)
+			cr_skip_test("this system does not let threads be stopped");
+	rig_http(r, get); /* asks the workers */
+	sleep_ms(3300);
+	cr_assert(strstr(rig_http(r, get), " 503 "));
+	for(int i = 0; i < n; i++) {
+		waitpid(tids[i], NULL, __WALL);
+		ptrace(PTRACE_DETACH, tids[i], NULL, NULL);
+	}
+	for(int i = 0; i < 100 && !strstr(rig_http(r, get), " 200 "); i++)
+		sleep_ms(20);
+	cr_assert(strstr(rig_http(r, get), " 200 "));
 }
 
 E2E_TEST(relay_ops, relayctl_opens_shows_and_closes_sessions, "")
