@@ -40,7 +40,7 @@ static struct slice hdr_slice(sip_msg_t *msg, const char *name)
 	return slice_of(v.s, (size_t)v.len);
 }
 
-bool cpm_service_wanted(sip_msg_t *msg, enum icsi service)
+static bool accepts(sip_msg_t *msg, enum icsi service)
 {
 	hdr_field_t *h = NULL;
 
@@ -49,6 +49,32 @@ bool cpm_service_wanted(sip_msg_t *msg, enum icsi service)
 				   slice_of(h->body.s, (size_t)h->body.len), icsi_urn(service)))
 			return true;
 	return false;
+}
+
+/* Script and module ask the same of each request several times. A request is
+ * known by the core's number for it; its length tells a rewritten one. */
+bool cpm_service_wanted(sip_msg_t *msg, enum icsi service)
+{
+	static struct
+	{
+		unsigned int id, len;
+		int pid;
+		unsigned int asked, yes; /* bits by service */
+	} last;
+	const unsigned int bit = 1u << service;
+
+	if(last.id != msg->id || last.pid != msg->pid || last.len != msg->len) {
+		last.id = msg->id;
+		last.pid = msg->pid;
+		last.len = msg->len;
+		last.asked = last.yes = 0;
+	}
+	if(!(last.asked & bit)) {
+		last.asked |= bit;
+		if(accepts(msg, service))
+			last.yes |= bit;
+	}
+	return (last.yes & bit) != 0;
 }
 
 /* The first service named in a header that may hold a list. */
