@@ -10,6 +10,15 @@ built() {
 	[ -e "$CPM_BIN/$1" ] || { echo "lab $N: $CPM_BIN/$1 is missing; run 'make' first" >&2; return 1; }
 }
 
+# Linux lets two Kamailios listen on one UDP address; then each gets some of the
+# requests, and neither knows.
+free_address() { # ADDRESS
+	[ -z "$(ss -Hlun "src $1:5060" 2>/dev/null)" ] || {
+		echo "lab $N: $1:5060 is in use; is a lab $N running from another directory? Try LAB=$((N % 20 + 1))." >&2
+		return 1
+	}
+}
+
 # A Kamailio of this lab: its own process group, pid file, run-time directory
 # and control socket; everything logged to standard error.
 kamailio_spawn() {
@@ -45,6 +54,7 @@ preamble() { # CONTROL-SOCKET [NAME VALUE]...
 }
 
 core_start() {
+	free_address "$CORE_IP" || return 1
 	{
 		preamble "$RUN/core.ctl"
 		[[ " $LAB_TRIGGERS " != *" orig "* ]] || echo '#!define TRIGGER_ORIG'
@@ -58,7 +68,7 @@ core_ready() { sip_ping "$CORE_IP"; }
 
 # The PF: the operator's own configuration with the lab's values.
 cpm_start() {
-	built cpm.so || return 1
+	built cpm.so && free_address "$PF_IP" || return 1
 	{
 		preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
 			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT"
@@ -116,6 +126,7 @@ relay_certificate() {
 
 # The gateway to legacy networks (ISF/IWF).
 isf_start() {
+	free_address "$ISF_IP" || return 1
 	{
 		preamble "$RUN/isf.ctl"
 		[ -z "$LAB_ISF_CFG_EXTRA" ] || printf '%s\n' "$LAB_ISF_CFG_EXTRA"
