@@ -18,6 +18,8 @@
 #include "session/job.h"
 #include "session/worker.h"
 
+#define WORKERS_MAX 64
+
 struct entry
 {
 	UT_hash_handle hh;
@@ -37,6 +39,7 @@ struct relay
 	relay_event_cb *on_event;
 	void *event_arg;
 	struct entry *entries;
+	unsigned n_entries[WORKERS_MAX]; /* of each worker */
 	struct tls_ctx *tls;
 	bool draining;
 	void (*on_empty)(void *arg);
@@ -85,6 +88,7 @@ static void drained(struct relay *r)
 static void entry_remove(struct relay *r, struct entry *e)
 {
 	HASH_DEL(r->entries, e);
+	r->n_entries[e->w->index]--;
 	free(e);
 }
 
@@ -194,15 +198,12 @@ static void send_to(struct entry *e, struct job *j)
 
 static struct worker *least_used(struct relay *r)
 {
-	struct worker *best = &r->workers[0];
-	unsigned counts[64] = {0};
+	int best = 0;
 
-	for(struct entry *e = r->entries; e; e = e->hh.next)
-		counts[e->w->index]++;
 	for(int i = 1; i < r->n_workers; i++)
-		if(counts[i] < counts[best->index])
-			best = &r->workers[i];
-	return best;
+		if(r->n_entries[i] < r->n_entries[best])
+			best = i;
+	return &r->workers[best];
 }
 
 void relay_session_create(struct relay *r, const struct relay_session_params *p,
@@ -236,6 +237,7 @@ void relay_session_create(struct relay *r, const struct relay_session_params *p,
 		snprintf(e->name, sizeof(e->name), "%s", p->session);
 		snprintf(e->owner, sizeof(e->owner), "%s", p->owner ? p->owner : "");
 		e->w = least_used(r);
+		r->n_entries[e->w->index]++;
 		HASH_ADD_STR(r->entries, name, e);
 	}
 	e->creating++;
@@ -300,7 +302,7 @@ void relay_session_list(struct relay *r, const char *owner, uint64_t offset,
 		int limit, relay_list_cb *cb, void *arg)
 {
 	struct listing *l = calloc(1, sizeof(*l));
-	struct job *jobs[64];
+	struct job *jobs[WORKERS_MAX];
 	uint64_t seen = 0;
 
 	if(l)
@@ -411,7 +413,7 @@ int relay_start(uv_loop_t *loop, const struct relay_conf *conf,
 	struct relay *r;
 	int err = 0;
 
-	if(conf->workers < 1 || conf->workers > 64)
+	if(conf->workers < 1 || conf->workers > WORKERS_MAX)
 		return -EINVAL;
 	r = calloc(1, sizeof(*r) + (size_t)conf->workers * sizeof(r->workers[0]));
 	if(r == NULL)
