@@ -15,7 +15,7 @@
 #include "net/tls.h"
 
 #define OUT_RING_MIN 8              /* slices; a power of two */
-#define OUT_RING_KEEP 64            /* a larger ring is freed when empty */
+#define OUT_RING_KEEP 256           /* a larger ring is freed when empty */
 #define OUT_IOV_MAX 256             /* slices of one sendmsg */
 #define OUT_WRITE_MAX (1024 * 1024) /* bytes before others have their turn */
 #define HEAD_BYTES (32 * 1024)
@@ -27,15 +27,40 @@ static struct conn_out *out_at(struct conn *c, uint32_t i)
 
 static void ring_grow(struct conn *c)
 {
+	struct net *net = c->net;
 	uint32_t cap = c->out_cap ? c->out_cap * 2 : OUT_RING_MIN;
-	struct conn_out *ring = xmalloc(cap * sizeof(*ring));
+	struct conn_out *ring;
 
+	if(c->out_cap == 0 && net->ring) {
+		c->out = net->ring;
+		c->out_cap = net->ring_cap;
+		c->out_head = 0;
+		net->ring = NULL;
+		return;
+	}
+	ring = xmalloc(cap * sizeof(*ring));
 	for(uint32_t i = 0; i < c->out_count; i++)
 		ring[i] = *out_at(c, i);
 	free(c->out);
 	c->out = ring;
 	c->out_cap = cap;
 	c->out_head = 0;
+}
+
+/* Mostly one connection after the other has something to write: they share
+ * one ring, and an idle connection has none. */
+static void ring_leave(struct conn *c)
+{
+	struct net *net = c->net;
+
+	if(net->ring == NULL && c->out_cap <= OUT_RING_KEEP) {
+		net->ring = c->out;
+		net->ring_cap = c->out_cap;
+	} else {
+		free(c->out);
+	}
+	c->out = NULL;
+	c->out_cap = c->out_head = 0;
 }
 
 void conn_wake(struct conn *c)
@@ -105,11 +130,8 @@ void conn_out_done(struct conn *c, size_t n)
 		c->out_head = (c->out_head + 1) & (c->out_cap - 1);
 		c->out_count--;
 	}
-	if(c->out_count == 0 && c->out_cap > OUT_RING_KEEP) {
-		free(c->out);
-		c->out = NULL;
-		c->out_cap = c->out_head = 0;
-	}
+	if(c->out_count == 0)
+		ring_leave(c);
 }
 
 void conn_out_drop(struct conn *c)
@@ -119,9 +141,7 @@ void conn_out_drop(struct conn *c)
 		c->out_head = (c->out_head + 1) & (c->out_cap - 1);
 		c->out_count--;
 	}
-	free(c->out);
-	c->out = NULL;
-	c->out_cap = c->out_head = 0;
+	ring_leave(c);
 	c->out_bytes = 0;
 }
 
@@ -285,6 +305,7 @@ void net_init(struct net *net)
 void net_destroy(struct net *net)
 {
 	buf_unref(&net->head);
+	free(net->ring);
 	buf_pool_destroy(&net->pool);
 	free(net->scratch);
 	net->scratch = NULL;

@@ -14,6 +14,7 @@
 #include "stats/stats.h"
 
 struct conn;
+struct conn_out;
 struct tls_ctx;
 
 /* Bytes read at once from a TLS connection before they are deciphered. All of
@@ -26,7 +27,9 @@ struct net
 	struct stats *stats;
 	struct buf_pool pool;
 	struct wheel wheel;
-	struct conn *dirty;  /* connections to flush */
+	struct conn *dirty;    /* connections to flush */
+	struct conn_out *ring; /* an empty queue for the next that needs one */
+	uint32_t ring_cap;
 	struct buf *head;    /* where message heads are written, see conn_room */
 	struct tls_ctx *tls; /* NULL without TLS */
 	char *scratch;       /* NET_SCRATCH_BYTES, with TLS only */
