@@ -12,6 +12,9 @@
 
 #include "cl_body.h"
 
+#define RETRY_MIN_MS 2000
+#define RETRY_MAX_MS 60000
+
 #define ICSI(x) "urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm." x
 
 void cl_register_start(struct client *c)
@@ -62,11 +65,12 @@ static void registered(struct client *c, const sip_t *sip)
 	const sip_contact_t *own = own_binding(c, sip);
 	json_t *e = cl_event_new("registered");
 	json_t *bindings = json_array();
-	bool again = c->registered;
+	bool again = c->registered_once;
 
 	if(own)
 		gruu_keep(c, own);
-	c->registered = true;
+	c->registered = c->registered_once = true;
+	c->register_wait_ms = RETRY_MIN_MS;
 	cl_event_text(e, "aor", c->aor);
 	cl_event_text(e, "instance", c->instance);
 	cl_event_text(e, "gruu", c->gruu);
@@ -104,17 +108,43 @@ static void unregistered(struct client *c, int status, const char *phrase)
 	nua_shutdown(c->nua);
 }
 
+/* A registration that stood was lost: the network may come back. */
+static void retry_later(struct client *c)
+{
+	c->register_at_ms = peer_now_ms() + c->register_wait_ms;
+	c->register_wait_ms *= 2;
+	if(c->register_wait_ms > RETRY_MAX_MS)
+		c->register_wait_ms = RETRY_MAX_MS;
+}
+
 static void refused(
 		struct client *c, int status, const char *phrase, const sip_t *sip)
 {
 	json_t *e = cl_event_new("register_failed");
+	bool credentials = status == 401 || status == 403 || status == 407
+			|| status == CL_NO_CREDENTIALS;
 
 	cl_event_status(e, status, phrase, sip);
 	cl_event_print(e);
 	c->registered = false;
-	cl_stop(c,
-			status == 401 || status == 403 || status == 407 ? CL_AUTH
-															: CL_REGISTRATION);
+	if(credentials)
+		cl_stop(c, CL_AUTH);
+	else if(c->registered_once && c->o.command == CL_RECEIVE)
+		retry_later(c);
+	else
+		cl_stop(c, CL_REGISTRATION);
+}
+
+void cl_register_tick(struct client *c)
+{
+	if(c->register_at_ms == 0 || peer_now_ms() < c->register_at_ms
+			|| c->stopping)
+		return;
+	c->register_at_ms = 0;
+	nua_handle_bind(c->reg_nh, NULL);
+	nua_handle_destroy(c->reg_nh);
+	c->reg.auth_tries = 0;
+	cl_register_start(c);
 }
 
 void cl_register_event(struct client *c, nua_event_t event, int status,

@@ -158,6 +158,9 @@ struct client
 	struct cl_handle reg;
 	nua_handle_t *reg_nh;
 	bool registered, unregistering;
+	bool registered_once;
+	int64_t register_at_ms; /* when to try again; 0 = no need */
+	int register_wait_ms;   /* before the next try */
 
 	struct cl_payload *payload;
 	int started, running, finished; /* messages sent */
@@ -190,6 +193,8 @@ void cl_stop(struct client *c, enum cl_exit code);
 
 /* ---- cl_register.c */
 void cl_register_start(struct client *c);
+/** Try again when a registration that stood was lost. */
+void cl_register_tick(struct client *c);
 void cl_register_event(struct client *c, nua_event_t event, int status,
 		const char *phrase, const sip_t *sip);
 

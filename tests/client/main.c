@@ -50,6 +50,7 @@ static void on_tick(su_root_magic_t *magic, su_timer_t *t, su_timer_arg_t *arg)
 	(void)t;
 	cl_send_tick(c);
 	dialogs = cl_accept_tick(c);
+	cl_register_tick(c);
 	if(c->stopping) {
 		if(now >= c->stop_deadline_ms)
 			su_root_break(c->root);

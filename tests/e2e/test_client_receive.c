@@ -73,6 +73,35 @@ E2E_TEST(client_receive, registration_carries_feature_tags_and_instance,
 	cr_assert_eq(proc_wait(p, 5000), 0);
 }
 
+E2E_TEST(client_receive, lost_registration_is_tried_again,
+		"a refresh that fails with 503 does not end a receiver")
+{
+	struct net *n = net_open();
+	struct proc *p = net_client(n, "receive", "--register-expires", "4",
+			"--out", test_path("in"), NULL);
+	struct net_msg *m = net_take(n, "REGISTER", 5000);
+	const char *binding =
+			fmt("Contact: %s;expires=4\r\n", net_header(m->text, "Contact"));
+
+	net_reply(n, m, "200 OK", binding, NULL);
+	proc_event(p, "registered", 2000);
+	net_reply(n, net_take(n, "REGISTER", 5000), "503 Service Unavailable", NULL,
+			NULL);
+	proc_event(p, "register_failed", 2000);
+	do { /* what was left of the old one is taken back first */
+		m = net_take(n, "REGISTER", 5000);
+		net_reply(n, m, "200 OK", binding, NULL);
+	} while(strcmp(net_header(m->text, "Expires"), "4") != 0);
+	proc_event_n(p, "registered", 1, 2000);
+	proc_signal(p, SIGTERM);
+	do {
+		m = net_take(n, "REGISTER", 5000);
+		net_reply(n, m, "200 OK", binding, NULL);
+	} while(!strstr(net_header(m->text, "Expires"), "0")
+			&& !strstr(net_header(m->text, "Contact"), "expires=0"));
+	cr_assert_eq(proc_wait(p, 5000), 0);
+}
+
 E2E_TEST(client_receive, refused_registration_ends_with_its_own_exit_code,
 		"exit codes of register")
 {
