@@ -15,6 +15,7 @@
 #include "cpm_b2b.h"
 #include "cpm_hdr.h"
 
+#define CANCEL_WAIT_MS 40000 /* a final answer after CANCEL; over 64*T1 */
 #define BYE_RETRY_MS 2000
 #define BYE_TRIES 4 /* a next hop may come back; a broken URI will not */
 
@@ -171,6 +172,7 @@ void cpm_leg_end(uint64_t id, unsigned n)
 			if(n == CPM_IN)
 				break;
 			cpm_leg_move(s, l, CPM_L_CANCELLED);
+			l->timer_at = cpm_now_ms() + CANCEL_WAIT_MS;
 			/* not placed yet: who sends the INVITE will see the state */
 			act = l->placed ? DO_CANCEL : DO_NOTHING;
 			index = l->tindex;

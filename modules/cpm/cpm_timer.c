@@ -180,13 +180,18 @@ static void force(cpm_session_t *s)
 	s->uas_busy = s->uas_held = s->stay = false;
 }
 
-/* A BYE that could not be sent. */
-static void tick_bye(uint64_t id, unsigned n, uint64_t now)
+/* A BYE that could not be sent, or a cancelled INVITE whose final answer does
+ * not come: after 64*T1 it counts as cancelled (RFC 3261 9.1), a later 200 is
+ * hung up by cpm_ack.c. */
+static void tick_ending(uint64_t id, unsigned n, uint64_t now)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
-	bool again = l && l->state == CPM_L_BYE && due(l->timer_at, now);
+	bool is_due = l && due(l->timer_at, now);
+	bool again = is_due && l->state == CPM_L_BYE;
 
+	if(is_due && l->state == CPM_L_CANCELLED)
+		cpm_leg_move(s, l, CPM_L_DOWN);
 	if(s)
 		cpm_session_unlock(s);
 	if(again)
@@ -218,7 +223,7 @@ static void tick_closing(uint64_t id, uint64_t now)
 		cpm_leg_end(id, CPM_IN);
 	}
 	for(unsigned n = 0; n < n_legs && !stuck; n++)
-		tick_bye(id, n, now);
+		tick_ending(id, n, now);
 	if(!stuck)
 		return;
 	LM_ERR("session " CPM_ID_FMT " did not end by itself: removed\n",

@@ -139,6 +139,26 @@ E2E_TEST(b2b_trap, cancelled_callee_that_stays_silent,
 	lab_idle(lab, 12000);
 }
 
+E2E_TEST(b2b_trap, cancel_without_a_487_is_no_reason_to_wait,
+		"OL-24: CANCEL answered, INVITE never: given up after 64*T1, a later "
+		"200 gets ACK and BYE (RFC 3261 9.1)")
+{
+	struct call *a, *b;
+
+	begin();
+	a = call_invite(ua, NULL);
+	b = call_incoming(ua, 3000);
+	call_reply(b, 180, NULL, "", "");
+	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	call_cancel(a);
+	cancelled(a);
+	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 3000), 200, "");
+	lab_idle(lab, 45000);
+	call_accept(b);
+	ua_wait(ua, "ACK", b->call_id, 3000);
+	flow_bye_comes(b, 3000);
+}
+
 E2E_TEST(b2b_trap, callee_that_never_answers_is_408,
 		"OL-06: no reply to the INVITE")
 {
