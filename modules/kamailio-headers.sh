@@ -136,7 +136,7 @@ cd tree
 [ -e src/Makefile.defs ] || fail "kamailio $pick is built with CMake; only releases with Makefiles (up to 6.0) are supported."
 # This one depends on the machine that compiles (is libssl-dev there?); what
 # counts is how the installed modules were compiled.
-tm=$(dpkg -L kamailio | grep -m1 '/tm\.so$')
+tm=$(dpkg -L kamailio | sed -n '/\/tm\.so$/p')
 mutex=0
 if grep -aq TLS_PTHREAD_MUTEX_SHARED "$tm"; then mutex=1; fi
 if ! make -s -C src cfg-defs LIBSSL_SET_MUTEX_SHARED=$mutex quiet=verbose CC=gcc prefix=/usr cfg_target=/etc/kamailio/ FLAVOUR=kamailio >> "$w/log" 2>&1; then
