@@ -12,6 +12,7 @@
 #include "../../core/dprint.h"
 #include "../../core/mem/shm_mem.h"
 #include "cpm_b2b.h"
+#include "cpm_link.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
 
@@ -114,7 +115,8 @@ static bool make_plan(uint64_t id, const struct end *e, unsigned by, str given,
 	p->close = s->relay == CPM_R_CREATING || s->relay == CPM_R_OPEN;
 	if(p->close)
 		s->relay = CPM_R_CLOSING;
-	p->drain = p->close && e->drain && by == CPM_IN && s->winner;
+	p->drain = p->close && e->drain && by == CPM_IN && s->winner
+			&& cpm_link_is_up();
 	p->n_legs = s->n_legs;
 	p->bytes = s->bytes;
 	p->age_ms = cpm_now_ms() - s->created_ms;
