@@ -20,13 +20,13 @@ struct call *flow_establish_with(
 		struct ua *ua, struct call **callee, const char *headers)
 {
 	struct call *a = call_invite(ua, NULL);
-	struct call *b = call_incoming(ua, 3000);
+	struct call *b = call_incoming(ua, 6000);
 
 	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	call_reply(b, 200, NULL, headers, sdp_answer("active"));
-	ua_wait(ua, "ACK", b->call_id, 3000);
-	call_answered(a, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
+	call_answered(a, 6000);
 	call_ack(a);
 	*callee = b;
 	return a;
@@ -51,6 +51,6 @@ void flow_hang_up(struct call *who, struct call *other)
 	const char *reason = "SIP;cause=200;text=\"Call completed\"";
 
 	call_request(who, "BYE", fmt("Reason: %s\n", reason), "");
-	ua_wait(who->ua, "200/BYE", who->call_id, 3000);
-	cr_assert_str_eq(flow_bye_comes(other, 3000), reason);
+	ua_wait(who->ua, "200/BYE", who->call_id, 6000);
+	cr_assert_str_eq(flow_bye_comes(other, 6000), reason);
 }

@@ -46,7 +46,7 @@ E2E_TEST(b2b_call, invite_out_is_our_own,
 							   "<sip:alice2@cpm.test>\nPrivacy: "
 							   "none\nMessage-Expires: "
 							   "3600\nInReplyTo-Contribution-ID: 1234\n"});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	out = b->in->text;
 	cr_assert_str_neq(b->call_id, a->call_id);
 	cr_assert(strstr(sip_hdr(b->in, "From"), "tag=a") == NULL);
@@ -76,7 +76,7 @@ E2E_TEST(b2b_call, invite_out_is_our_own,
 	cr_assert(strstr(sip_body(b->in), "a=path:msrp://") != NULL);
 	cr_assert(strstr(sip_body(b->in), "s1a2b3c4d5") == NULL);
 	call_reply(b, 486, NULL, "", "");
-	ua_wait(ua, "486/INVITE", a->call_id, 3000);
+	ua_wait(ua, "486/INVITE", a->call_id, 6000);
 	end();
 }
 
@@ -86,10 +86,10 @@ E2E_TEST(b2b_call, missing_ids_are_made, "OL-10/part: ids of an older sender")
 
 	begin();
 	a = call_invite(ua, &(struct invite_opt){.without = "Contribution-ID"});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	cr_assert(strlen(sip_hdr(b->in, "Contribution-ID")) >= 16);
 	call_reply(b, 480, NULL, "", "");
-	ua_wait(ua, "480/INVITE", a->call_id, 3000);
+	ua_wait(ua, "480/INVITE", a->call_id, 6000);
 	end();
 }
 
@@ -102,9 +102,9 @@ E2E_TEST(b2b_call, answer_is_our_own,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_accept(b);
-	ok = call_answered(a, 3000);
+	ok = call_answered(a, 6000);
 	cr_assert(strstr(sip_hdr(ok, "Contact"), lab->pf_ip) != NULL);
 	cr_assert(strstr(sip_hdr(ok, "Server"), "CPM-serv/OMA2.2") != NULL);
 	cr_assert(strstr(sip_hdr(ok, "Session-Expires"), ";refresher=uac") != NULL);
@@ -131,9 +131,9 @@ E2E_TEST(b2b_call, setup_and_cema_follow_the_offer,
 	snprintf(sdp, sizeof(sdp), "%s", sdp_offer("passive"));
 	*strstr(sdp, "a=msrp-cema") = '\0';
 	a = call_invite(ua, &(struct invite_opt){.sdp = sdp});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_accept(b);
-	ok = call_answered(a, 3000);
+	ok = call_answered(a, 6000);
 	cr_assert(strstr(sip_body(ok), "a=setup:active") != NULL);
 	cr_assert(strstr(sip_body(ok), "a=msrp-cema") == NULL);
 	call_ack(a);
@@ -149,9 +149,9 @@ E2E_TEST(b2b_call, offer_without_setup_is_legacy,
 
 	begin();
 	a = call_invite(ua, &(struct invite_opt){.sdp = sdp_offer(NULL)});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_accept(b);
-	ok = call_answered(a, 3000);
+	ok = call_answered(a, 6000);
 	cr_assert(strstr(sip_body(ok), "a=setup:active") == NULL);
 	call_ack(a);
 	flow_hang_up(a, b);
@@ -175,11 +175,11 @@ E2E_TEST(b2b_call, tls_offer_gets_a_tls_answer,
 
 	begin();
 	a = call_invite(ua, &(struct invite_opt){.sdp = sdp});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	/* each leg for itself: the outbound one is as configured */
 	cr_assert(strstr(sip_body(b->in), " TCP/MSRP ") != NULL);
 	call_accept(b);
-	ok = call_answered(a, 3000);
+	ok = call_answered(a, 6000);
 	cr_assert(strstr(sip_body(ok), " TCP/TLS/MSRP *") != NULL);
 	cr_assert(strstr(sip_body(ok), "a=path:msrps://") != NULL);
 	cr_assert(strstr(sip_body(ok), "a=fingerprint:SHA-256 ") != NULL);
@@ -203,9 +203,9 @@ E2E_TEST(b2b_call, sdp_within_multipart_is_found, "OL-16: multipart/mixed")
 	a = call_invite(ua,
 			&(struct invite_opt){
 					.sdp = body, .type = "multipart/mixed;boundary=b1"});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 603, NULL, "", "");
-	ua_wait(ua, "603/INVITE", a->call_id, 3000);
+	ua_wait(ua, "603/INVITE", a->call_id, 6000);
 	end();
 }
 
@@ -231,8 +231,8 @@ E2E_TEST(b2b_call, bye_from_both_sides_at_once, "OL-30/part: BYE and BYE cross")
 	a = flow_establish(ua, &b);
 	call_request(a, "BYE", "", "");
 	call_request(b, "BYE", "", "");
-	ua_wait(ua, "200/BYE", a->call_id, 3000);
-	ua_wait(ua, "200/BYE", b->call_id, 3000);
+	ua_wait(ua, "200/BYE", a->call_id, 6000);
+	ua_wait(ua, "200/BYE", b->call_id, 6000);
 	/* whoever was second may have been sent one as well */
 	while((bye = ua_poll(ua, "BYE", NULL, 300)) != NULL)
 		ua_answer(ua, bye, 481, "");
@@ -247,19 +247,19 @@ E2E_TEST(b2b_call, refusals_are_passed_on,
 	begin();
 	for(size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
 		struct call *a = call_invite(ua, NULL);
-		struct call *b = call_incoming(ua, 3000);
+		struct call *b = call_incoming(ua, 6000);
 		struct sip *no;
 
 		call_reply(b, codes[i], NULL, "Warning: 399 x \"reason\"\n", "");
-		no = ua_wait(ua, fmt("%d/INVITE", codes[i]), a->call_id, 3000);
+		no = ua_wait(ua, fmt("%d/INVITE", codes[i]), a->call_id, 6000);
 		cr_assert_str_eq(sip_hdr(no, "Warning"), "399 x \"reason\"");
-		ua_wait(ua, "ACK", b->call_id, 3000);
+		ua_wait(ua, "ACK", b->call_id, 6000);
 	}
 	/* a challenge is ours, not the originator's */
 	struct call *a = call_invite(ua, NULL);
-	struct call *b = call_incoming(ua, 3000);
+	struct call *b = call_incoming(ua, 6000);
 	call_reply(b, 407, NULL, "", "");
-	ua_wait(ua, "500/INVITE", a->call_id, 3000);
+	ua_wait(ua, "500/INVITE", a->call_id, 6000);
 	end();
 }
 
@@ -270,15 +270,15 @@ E2E_TEST(b2b_call, interval_too_small_is_tried_again,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 422, NULL, "Min-SE: 1200\n", "");
-	c = call_incoming(ua, 3000);
+	c = call_incoming(ua, 6000);
 	cr_assert_str_eq(c->call_id, b->call_id);
 	cr_assert_str_eq(sip_hdr(c->in, "CSeq"), "2 INVITE");
 	cr_assert_str_eq(sip_hdr(c->in, "Min-SE"), "1200");
 	cr_assert_str_eq(sip_hdr(c->in, "Session-Expires"), "1200;refresher=uac");
 	call_accept(c);
-	call_answered(a, 3000);
+	call_answered(a, 6000);
 	call_ack(a);
 	flow_hang_up(a, c);
 	end();
@@ -292,12 +292,12 @@ E2E_TEST(b2b_call, unusable_answer_is_hung_up,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 200, NULL, "", "v=0\no=- 1 1 IN IP4 1.2.3.4\ns=-\nt=0 0\n");
-	ua_wait(ua, "ACK", b->call_id, 3000);
-	bye = ua_wait(ua, "BYE", b->call_id, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
+	bye = ua_wait(ua, "BYE", b->call_id, 6000);
 	ua_answer(ua, bye, 200, "");
-	ua_wait(ua, "488/INVITE", a->call_id, 3000);
+	ua_wait(ua, "488/INVITE", a->call_id, 6000);
 	end();
 }
 
@@ -309,14 +309,14 @@ E2E_TEST(b2b_call, retransmissions_are_absorbed,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_invite_again(a);
 	call_reply(b, 180, NULL, "", "");
 	call_invite_again(a);
-	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	call_accept(b);
 	call_accept(b);
-	call_answered(a, 3000);
+	call_answered(a, 6000);
 	call_invite_again(a); /* before our ACK: the 200 comes again */
 	call_ack(a);
 	call_ack(a);
@@ -326,11 +326,11 @@ E2E_TEST(b2b_call, retransmissions_are_absorbed,
 	cr_assert_geq(ua_count(ua, "ACK", b->call_id), 2);
 	cr_assert_geq(ua_count(ua, "200/INVITE", a->call_id), 2);
 	call_request(a, "BYE", "", "");
-	bye = ua_wait(ua, "BYE", b->call_id, 3000);
+	bye = ua_wait(ua, "BYE", b->call_id, 6000);
 	/* its answer is lost: it comes again */
-	bye = ua_wait(ua, "BYE", b->call_id, 3000);
+	bye = ua_wait(ua, "BYE", b->call_id, 6000);
 	ua_answer(ua, bye, 200, "");
-	ua_wait(ua, "200/BYE", a->call_id, 3000);
+	ua_wait(ua, "200/BYE", a->call_id, 6000);
 	end();
 }
 
@@ -341,13 +341,13 @@ E2E_TEST(b2b_call, ringing_outlasts_fr_timer,
 
 	lab = flow_lab(&ua, "modparam(\"tm\", \"fr_timer\", 4000)");
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	ua_idle(ua, 6000);
 	cr_assert_eq(ua_count(ua, "408/INVITE", a->call_id), 0);
 	call_accept(b);
-	call_answered(a, 3000);
+	call_answered(a, 6000);
 	call_ack(a);
 	flow_hang_up(a, b);
 	end();
@@ -359,19 +359,19 @@ E2E_TEST(b2b_call, ringing_and_answer_in_one_burst,
 	begin();
 	for(int i = 0; i < 200; i++) {
 		struct call *a = call_invite(ua, NULL);
-		struct call *b = call_incoming(ua, 3000);
+		struct call *b = call_incoming(ua, 6000);
 		struct sip *bye;
 
 		call_reply(b, 180, NULL, "", "");
 		call_reply(b, 182, NULL, "", "");
 		call_reply(b, 180, NULL, "", "");
 		call_accept(b);
-		call_answered(a, 3000);
+		call_answered(a, 6000);
 		call_ack(a);
 		call_request(a, "BYE", "", "");
-		bye = ua_wait(ua, "BYE", b->call_id, 3000);
+		bye = ua_wait(ua, "BYE", b->call_id, 6000);
 		ua_answer(ua, bye, 200, "");
-		ua_wait(ua, "200/BYE", a->call_id, 3000);
+		ua_wait(ua, "200/BYE", a->call_id, 6000);
 	}
 	end();
 }
@@ -385,16 +385,16 @@ E2E_TEST(b2b_call, strangers_get_481, "OL-06: wrong tags, wrong Call-ID")
 	wrong = *a;
 	wrong.call_id = "other@test";
 	call_request(&wrong, "BYE", "", "");
-	ua_wait(ua, "481/BYE", "other@test", 3000);
+	ua_wait(ua, "481/BYE", "other@test", 6000);
 	wrong = *a;
 	wrong.local = "<sip:mallory@cpm.test>;tag=zzz";
 	wrong.cseq = 50;
 	call_request(&wrong, "UPDATE", "", "");
-	ua_wait(ua, "481/UPDATE", a->call_id, 3000);
+	ua_wait(ua, "481/UPDATE", a->call_id, 6000);
 	call_request(a, "INFO", "", "");
-	ua_wait(ua, "405/INFO", a->call_id, 3000);
+	ua_wait(ua, "405/INFO", a->call_id, 6000);
 	call_request(a, "OPTIONS", "", "");
-	ua_wait(ua, "200/OPTIONS", a->call_id, 3000);
+	ua_wait(ua, "200/OPTIONS", a->call_id, 6000);
 	flow_hang_up(a, b);
 	end();
 }

@@ -30,7 +30,7 @@ static const char *offer_with(const char *line, const char *instead)
 static struct sip *refused(const char *what, int code, struct invite_opt opt)
 {
 	struct call *a = call_invite(ua, &opt);
-	struct sip *m = ua_poll(ua, fmt("%d/INVITE", code), a->call_id, 3000);
+	struct sip *m = ua_poll(ua, fmt("%d/INVITE", code), a->call_id, 6000);
 
 	if(m == NULL) {
 		struct sip *other = ua_poll(ua, "4xx/INVITE", a->call_id, 0);
@@ -79,7 +79,7 @@ E2E_TEST(b2b_check, sdp_that_cannot_be_used,
 	warned("too large", "133 Size exceeded",
 			(struct invite_opt){.sdp = offer_with("a=file-selector",
 										"a=file-selector:size:99999999999")});
-	lab_idle(lab, 3000);
+	lab_idle(lab, 6000);
 }
 
 E2E_TEST(b2b_check, policy_and_extensions,
@@ -112,7 +112,7 @@ E2E_TEST(b2b_check, policy_and_extensions,
 	refused("broken interval", 400,
 			(struct invite_opt){.headers = "Session-Expires: soon\n"});
 	refused("no Contact", 400, (struct invite_opt){.without = "Contact"});
-	lab_idle(lab, 3000);
+	lab_idle(lab, 6000);
 }
 
 E2E_TEST(b2b_check, client_version_and_anonymity,
@@ -130,10 +130,10 @@ E2E_TEST(b2b_check, client_version_and_anonymity,
 	a = call_invite(ua,
 			&(struct invite_opt){
 					.headers = "User-Agent: phone/1.0\nPrivacy: none\n"});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 480, NULL, "", "");
-	ua_wait(ua, "480/INVITE", a->call_id, 3000);
-	lab_idle(lab, 3000);
+	ua_wait(ua, "480/INVITE", a->call_id, 6000);
+	lab_idle(lab, 6000);
 }
 
 E2E_TEST(b2b_check, group_service_and_lists_in_headers_pass,
@@ -147,12 +147,12 @@ E2E_TEST(b2b_check, group_service_and_lists_in_headers_pass,
 					.headers = "P-Preferred-Service: "
 							   "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
 							   "largemsg.group\n"});
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	cr_assert_str_eq(sip_hdr(b->in, "P-Asserted-Service"),
 			"urn:urn-7:3gpp-service.ims.icsi.oma.cpm.largemsg.group");
 	call_reply(b, 480, NULL, "", "");
-	ua_wait(ua, "480/INVITE", a->call_id, 3000);
-	lab_idle(lab, 3000);
+	ua_wait(ua, "480/INVITE", a->call_id, 6000);
+	lab_idle(lab, 6000);
 }
 
 E2E_TEST(b2b_check, oversized_headers_do_no_harm,
@@ -167,7 +167,7 @@ E2E_TEST(b2b_check, oversized_headers_do_no_harm,
 	big[39998] = '\n';
 	big[39999] = '\0';
 	a = call_invite(ua, &(struct invite_opt){.headers = big});
-	ua_wait(ua, "513/INVITE", a->call_id, 3000);
+	ua_wait(ua, "513/INVITE", a->call_id, 6000);
 	a = flow_establish(ua, &b);
 	flow_hang_up(a, b);
 	lab_idle(lab, 5000);
@@ -182,5 +182,5 @@ E2E_TEST(b2b_check, next_hop_that_cannot_be_resolved,
 	lab_expect_log(lab, "cpm", "resolve|no_such|DNS|dns");
 	a = call_invite(ua, &(struct invite_opt){.next = "sip:no_such.invalid;lr"});
 	ua_wait(ua, "503/INVITE", a->call_id, 8000);
-	lab_idle(lab, 3000);
+	lab_idle(lab, 6000);
 }

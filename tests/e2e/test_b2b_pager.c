@@ -18,7 +18,7 @@ static struct sip *refused(int code, const char *headers, const char *body)
 	struct sip *m;
 
 	ua_send(ua, pager_text(ua, headers, body));
-	m = ua_wait(ua, fmt("%d/MESSAGE", code), NULL, 3000);
+	m = ua_wait(ua, fmt("%d/MESSAGE", code), NULL, 6000);
 	cr_assert_eq(ua_count(ua, "MESSAGE", NULL), 0);
 	return m;
 }
@@ -32,7 +32,7 @@ E2E_TEST(b2b_pager, service_is_asserted_and_the_rest_kept,
 
 	lab = flow_lab(&ua, NULL);
 	ua_send(ua, pager_text(ua, NULL, NULL));
-	m = ua_wait(ua, "MESSAGE", NULL, 3000);
+	m = ua_wait(ua, "MESSAGE", NULL, 6000);
 	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"),
 			"urn:urn-7:3gpp-service.ims.icsi.oma.cpm.msg");
 	cr_assert_str_eq(sip_hdr(m, "P-Preferred-Service"), "");
@@ -41,11 +41,11 @@ E2E_TEST(b2b_pager, service_is_asserted_and_the_rest_kept,
 	cr_assert(strstr(sip_hdr(m, "Route"), "sip:orig@") == NULL);
 	cr_assert(strstr(sip_body(m), "hello") != NULL);
 	ua_answer(ua, m, 202, "");
-	ua_wait(ua, "202/MESSAGE", NULL, 3000);
+	ua_wait(ua, "202/MESSAGE", NULL, 6000);
 	ua_send(ua, pager_text(ua, NULL, NULL));
-	m = ua_wait(ua, "MESSAGE", NULL, 3000);
+	m = ua_wait(ua, "MESSAGE", NULL, 6000);
 	ua_answer(ua, m, 480, "Warning: 399 x \"y\"\n");
-	m = ua_wait(ua, "480/MESSAGE", NULL, 3000);
+	m = ua_wait(ua, "480/MESSAGE", NULL, 6000);
 	cr_assert_str_eq(sip_hdr(m, "Warning"), "399 x \"y\"");
 }
 
@@ -77,11 +77,11 @@ E2E_TEST(b2b_pager, retransmissions_are_absorbed, "OP-24: RFC 3261 17.2.2")
 	lab = flow_lab(&ua, NULL);
 	text = pager_text(ua, NULL, NULL);
 	ua_send(ua, text);
-	m = ua_wait(ua, "MESSAGE", NULL, 3000);
+	m = ua_wait(ua, "MESSAGE", NULL, 6000);
 	ua_send(ua, text);
 	ua_answer(ua, m, 200, "");
-	ua_wait(ua, "200/MESSAGE", NULL, 3000);
+	ua_wait(ua, "200/MESSAGE", NULL, 6000);
 	ua_send(ua, text);
-	ua_wait(ua, "200/MESSAGE", NULL, 3000);
+	ua_wait(ua, "200/MESSAGE", NULL, 6000);
 	cr_assert_eq(ua_count(ua, "MESSAGE", NULL), 1);
 }

@@ -55,9 +55,9 @@ E2E_TEST(b2b_relay, pager_messages_flow_without_a_relay,
 	lab = flow_lab(&ua, NULL);
 	lab_part(lab, "stop", "relay");
 	ua_send(ua, pager_text(ua, NULL, NULL));
-	m = ua_wait(ua, "MESSAGE", NULL, 3000);
+	m = ua_wait(ua, "MESSAGE", NULL, 6000);
 	ua_answer(ua, m, 200, "");
-	ua_wait(ua, "200/MESSAGE", NULL, 3000);
+	ua_wait(ua, "200/MESSAGE", NULL, 6000);
 }
 
 E2E_TEST(b2b_relay, restarted_relay_ends_its_sessions,
@@ -68,15 +68,15 @@ E2E_TEST(b2b_relay, restarted_relay_ends_its_sessions,
 	lab = flow_lab(&ua, NULL);
 	a = flow_establish(ua, &b);
 	c = call_invite(ua, NULL);
-	d = call_incoming(ua, 3000);
+	d = call_incoming(ua, 6000);
 	call_reply(d, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", c->call_id, 3000);
+	ua_wait(ua, "180/INVITE", c->call_id, 6000);
 	lab_part(lab, "kill", "relay");
 	lab_part(lab, "start", "relay");
 	cr_assert(strstr(flow_bye_comes(a, 10000), "cause=503") != NULL);
-	cr_assert(strstr(flow_bye_comes(b, 3000), "cause=503") != NULL);
+	cr_assert(strstr(flow_bye_comes(b, 6000), "cause=503") != NULL);
 	expect_503(c, 5000);
-	ua_answer(ua, ua_wait(ua, "CANCEL", d->call_id, 3000), 200, "");
+	ua_answer(ua, ua_wait(ua, "CANCEL", d->call_id, 6000), 200, "");
 	call_reply(d, 487, NULL, "", "");
 	lab_idle(lab, 8000);
 }
@@ -91,7 +91,7 @@ E2E_TEST(b2b_relay, restarted_kamailio_leaves_no_session_at_the_relay,
 	lab_part(lab, "kill", "cpm");
 	lab_part(lab, "start", "cpm");
 	call_request(a, "BYE", "", "");
-	ua_wait(ua, "481/BYE", a->call_id, 3000);
+	ua_wait(ua, "481/BYE", a->call_id, 6000);
 	a = flow_establish(ua, &b);
 	flow_hang_up(a, b);
 	lab_idle(lab, 8000);
@@ -107,7 +107,7 @@ E2E_TEST(b2b_relay, two_hundred_sessions_at_once,
 	before = lab_shm_used(lab);
 	for(int i = 0; i < PARALLEL; i++) {
 		a[i] = call_invite(ua, NULL);
-		b[i] = call_incoming(ua, 3000);
+		b[i] = call_incoming(ua, 6000);
 		call_reply(b[i], 180, NULL, "", "");
 	}
 	cr_assert_eq(lab_rpc_number(lab, "cpm.stats", "sessions"), PARALLEL);
@@ -143,7 +143,7 @@ E2E_TEST(b2b_relay, silent_sides_are_hung_up,
 	lab = flow_lab(&ua, "modparam(\"cpm\", \"msrp_idle\", 2000)");
 	a = flow_establish(ua, &b);
 	cr_assert(strstr(flow_bye_comes(a, 8000), "cause=480") != NULL);
-	flow_bye_comes(b, 3000);
+	flow_bye_comes(b, 6000);
 	lab_idle(lab, 5000);
 }
 
@@ -154,12 +154,12 @@ E2E_TEST(b2b_relay, media_that_cannot_be_set_up_ends_the_session,
 
 	lab = flow_lab(&ua, "modparam(\"cpm\", \"msrp_idle\", 60000)");
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	/* passive: the relay connects, and is refused */
 	call_reply(b, 200, NULL, "", sdp_answer("passive"));
-	call_answered(a, 3000);
+	call_answered(a, 6000);
 	call_ack(a);
 	cr_assert(strstr(flow_bye_comes(a, 25000), "cause=480") != NULL);
-	flow_bye_comes(b, 3000);
+	flow_bye_comes(b, 6000);
 	lab_idle(lab, 5000);
 }

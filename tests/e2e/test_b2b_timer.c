@@ -55,8 +55,8 @@ E2E_TEST(b2b_timer, refresh_that_gets_481_ends_the_session,
 	begin();
 	a = flow_establish_with(ua, &b, ALLOW "Session-Expires: 6;refresher=uac\n");
 	ua_answer(ua, ua_wait(ua, "UPDATE", b->call_id, 5000), 481, "");
-	flow_bye_comes(a, 3000);
-	flow_bye_comes(b, 3000);
+	flow_bye_comes(a, 6000);
+	flow_bye_comes(b, 6000);
 	end();
 }
 
@@ -69,7 +69,7 @@ E2E_TEST(b2b_timer, refresh_without_an_answer_ends_the_session,
 	a = flow_establish_with(ua, &b, ALLOW "Session-Expires: 9;refresher=uac\n");
 	ua_wait(ua, "UPDATE", b->call_id, 7000);
 	flow_bye_comes(a, 7000);
-	flow_bye_comes(b, 3000);
+	flow_bye_comes(b, 6000);
 	end();
 }
 
@@ -95,7 +95,7 @@ E2E_TEST(b2b_timer, peer_without_update_gets_a_reinvite,
 					sip_hdr(again, "To"), b->call_id, sip_hdr(again, "CSeq"),
 					lab->core_ip, sdp_length(sdp_answer("active")),
 					sdp_answer("active")));
-	ua_wait(ua, "ACK", b->call_id, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
 	ua_idle(ua, 500);
 	flow_hang_up(a, b);
 	end();
@@ -109,9 +109,9 @@ E2E_TEST(b2b_timer, refused_update_becomes_a_reinvite,
 	begin();
 	a = flow_establish_with(ua, &b, ALLOW "Session-Expires: 9;refresher=uac\n");
 	ua_answer(ua, ua_wait(ua, "UPDATE", b->call_id, 7000), 405, "");
-	ua_wait(ua, "INVITE", b->call_id, 3000);
+	ua_wait(ua, "INVITE", b->call_id, 6000);
 	flow_bye_comes(a, 7000);
-	flow_bye_comes(b, 3000);
+	flow_bye_comes(b, 6000);
 	end();
 }
 
@@ -123,7 +123,7 @@ E2E_TEST(b2b_timer, peer_that_does_not_refresh_is_given_up,
 	begin();
 	a = flow_establish_with(ua, &b, ALLOW "Session-Expires: 6;refresher=uas\n");
 	cr_assert(strstr(flow_bye_comes(a, 8000), "cause=408") != NULL);
-	flow_bye_comes(b, 3000);
+	flow_bye_comes(b, 6000);
 	end();
 }
 
@@ -139,28 +139,28 @@ E2E_TEST(b2b_timer, peers_refreshes_are_answered_here,
 		ua_idle(ua, 2500);
 		call_request(
 				b, "UPDATE", "Supported: timer\nSession-Expires: 90\n", "");
-		ok = ua_wait(ua, "200/UPDATE", b->call_id, 3000);
+		ok = ua_wait(ua, "200/UPDATE", b->call_id, 6000);
 		cr_assert_str_eq(sip_hdr(ok, "Session-Expires"), "90;refresher=uac");
 	}
 	call_request(a, "UPDATE",
 			"Supported: timer\nSession-Expires: 1200;refresher=uac\n", "");
-	ok = ua_wait(ua, "200/UPDATE", a->call_id, 3000);
+	ok = ua_wait(ua, "200/UPDATE", a->call_id, 6000);
 	cr_assert_str_eq(sip_hdr(ok, "Session-Expires"), "1200;refresher=uac");
 	cr_assert_str_eq(sip_hdr(ok, "Require"), "timer");
 	/* re-INVITE with the known offer: our answer as before */
 	call_request(a, "INVITE",
 			"Contact: <sip:alice@127.0.0.101:5060>\nSupported: timer\n",
 			sdp_offer("actpass"));
-	ok = ua_wait(ua, "200/INVITE", a->call_id, 3000);
+	ok = ua_wait(ua, "200/INVITE", a->call_id, 6000);
 	cr_assert(strstr(sip_body(ok), "a=recvonly") != NULL);
 	a->cseq--;
 	call_request(a, "ACK", "", "");
 	/* a moved path cannot be followed */
 	call_request(a, "INVITE", "", sdp_offer_path("elsewhere"));
-	ua_wait(ua, "488/INVITE", a->call_id, 3000);
+	ua_wait(ua, "488/INVITE", a->call_id, 6000);
 	/* too small */
 	call_request(a, "UPDATE", "Session-Expires: 10\n", "");
-	ok = ua_wait(ua, "422/UPDATE", a->call_id, 3000);
+	ok = ua_wait(ua, "422/UPDATE", a->call_id, 6000);
 	cr_assert_str_eq(sip_hdr(ok, "Min-SE"), "90");
 	cr_assert_eq(ua_count(ua, "INVITE", b->call_id), 1);
 	cr_assert_eq(ua_count(ua, "UPDATE", NULL), 0);
@@ -178,10 +178,10 @@ E2E_TEST(b2b_timer, requests_out_of_order_are_refused,
 	a = flow_establish(ua, &b);
 	b->cseq = 500;
 	call_request(b, "UPDATE", "", "");
-	ua_wait(ua, "200/UPDATE", b->call_id, 3000);
+	ua_wait(ua, "200/UPDATE", b->call_id, 6000);
 	b->cseq = 400;
 	call_request(b, "UPDATE", "", "");
-	ua_wait(ua, "500/UPDATE", b->call_id, 3000);
+	ua_wait(ua, "500/UPDATE", b->call_id, 6000);
 	b->cseq = 501;
 	flow_hang_up(b, a);
 	end();

@@ -25,8 +25,8 @@ static void end(void)
 /* The originator's side of a CANCEL. */
 static void cancelled(struct call *a)
 {
-	ua_wait(ua, "200/CANCEL", a->call_id, 3000);
-	ua_wait(ua, "487/INVITE", a->call_id, 3000);
+	ua_wait(ua, "200/CANCEL", a->call_id, 6000);
+	ua_wait(ua, "487/INVITE", a->call_id, 6000);
 }
 
 E2E_TEST(b2b_trap, cancel_while_ringing, "OL-24: CANCEL answered and sent on")
@@ -35,14 +35,14 @@ E2E_TEST(b2b_trap, cancel_while_ringing, "OL-24: CANCEL answered and sent on")
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	call_cancel(a);
 	cancelled(a);
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 3000), 200, "");
+	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
 	call_reply(b, 487, NULL, "", "");
-	ua_wait(ua, "ACK", b->call_id, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
 	end();
 }
 
@@ -53,15 +53,15 @@ E2E_TEST(b2b_trap, cancel_before_any_1xx,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_cancel(a);
 	cancelled(a);
 	ua_idle(ua, 1500);
 	cr_assert_eq(ua_count(ua, "CANCEL", b->call_id), 0);
 	call_reply(b, 100, NULL, "", "");
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 3000), 200, "");
+	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
 	call_reply(b, 487, NULL, "", "");
-	ua_wait(ua, "ACK", b->call_id, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
 	end();
 }
 
@@ -72,15 +72,15 @@ E2E_TEST(b2b_trap, cancel_and_200_cross,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	call_cancel(a);
 	cancelled(a);
-	ua_wait(ua, "CANCEL", b->call_id, 3000);
+	ua_wait(ua, "CANCEL", b->call_id, 6000);
 	call_accept(b);
-	ua_wait(ua, "ACK", b->call_id, 3000);
-	flow_bye_comes(b, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
+	flow_bye_comes(b, 6000);
 	cr_assert_eq(ua_count(ua, "2xx/INVITE", a->call_id), 0);
 	end();
 }
@@ -92,11 +92,11 @@ E2E_TEST(b2b_trap, cancel_after_the_answer_is_too_late,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_accept(b);
-	call_answered(a, 3000);
+	call_answered(a, 6000);
 	call_cancel(a);
-	ua_wait(ua, "200/CANCEL", a->call_id, 3000);
+	ua_wait(ua, "200/CANCEL", a->call_id, 6000);
 	call_ack(a);
 	ua_idle(ua, 500);
 	cr_assert_eq(ua_count(ua, "487/INVITE", a->call_id), 0);
@@ -113,15 +113,15 @@ E2E_TEST(b2b_trap, bye_before_the_answer_is_a_cancel,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 180, NULL, "", "");
-	ringing = ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	ringing = ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	a->remote = sip_hdr(ringing, "To");
 	a->target = fmt("sip:%s:5060", lab->pf_ip);
 	call_request(a, "BYE", "", "");
-	ua_wait(ua, "200/BYE", a->call_id, 3000);
-	ua_wait(ua, "487/INVITE", a->call_id, 3000);
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 3000), 200, "");
+	ua_wait(ua, "200/BYE", a->call_id, 6000);
+	ua_wait(ua, "487/INVITE", a->call_id, 6000);
+	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
 	call_reply(b, 487, NULL, "", "");
 	end();
 }
@@ -133,7 +133,7 @@ E2E_TEST(b2b_trap, cancelled_callee_that_stays_silent,
 
 	lab = flow_lab(&ua, "modparam(\"tm\", \"fr_timer\", 4000)");
 	a = call_invite(ua, NULL);
-	ua_wait(ua, "INVITE", NULL, 3000);
+	ua_wait(ua, "INVITE", NULL, 6000);
 	call_cancel(a);
 	cancelled(a);
 	lab_idle(lab, 12000);
@@ -147,16 +147,16 @@ E2E_TEST(b2b_trap, cancel_without_a_487_is_no_reason_to_wait,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 3000);
+	ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	call_cancel(a);
 	cancelled(a);
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 3000), 200, "");
+	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
 	lab_idle(lab, 45000);
 	call_accept(b);
-	ua_wait(ua, "ACK", b->call_id, 3000);
-	flow_bye_comes(b, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
+	flow_bye_comes(b, 6000);
 }
 
 E2E_TEST(b2b_trap, callee_that_never_answers_is_408,
@@ -177,10 +177,10 @@ E2E_TEST(b2b_trap, ringing_too_long_is_408,
 
 	lab = flow_lab(&ua, "modparam(\"cpm\", \"ring_timeout\", 3000)");
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 180, NULL, "", "");
 	ua_wait(ua, "408/INVITE", a->call_id, 6000);
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 3000), 200, "");
+	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
 	call_reply(b, 487, NULL, "", "");
 	end();
 }
@@ -192,12 +192,12 @@ E2E_TEST(b2b_trap, answer_after_the_time_is_hung_up,
 
 	lab = flow_lab(&ua, "modparam(\"tm\", \"fr_inv_timer\", 3000)");
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_reply(b, 180, NULL, "", "");
 	ua_wait(ua, "408/INVITE", a->call_id, 6000);
 	call_accept(b);
-	ua_wait(ua, "ACK", b->call_id, 3000);
-	flow_bye_comes(b, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
+	flow_bye_comes(b, 6000);
 	end();
 }
 
@@ -209,13 +209,13 @@ E2E_TEST(b2b_trap, lost_ack_of_the_originator,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_accept(b);
-	ok = call_answered(a, 3000);
+	ok = call_answered(a, 6000);
 	bye = ua_wait(ua, "BYE", a->call_id, 40000);
 	cr_assert_geq(bye->at - ok->at, 31000);
 	ua_answer(ua, bye, 200, "");
-	flow_bye_comes(b, 3000);
+	flow_bye_comes(b, 6000);
 	/* .5, 1.5, 3.5, then each 4 s */
 	cr_assert_geq(ua_count(ua, "200/INVITE", a->call_id), 9, "%d times",
 			ua_count(ua, "200/INVITE", a->call_id));
@@ -250,14 +250,14 @@ E2E_TEST(b2b_trap, forked_second_200_is_hung_up,
 	begin();
 	a = flow_establish(ua, &b);
 	call_reply(b, 200, "fork2", "", sdp_answer("active"));
-	ack = ua_wait(ua, "ACK", b->call_id, 3000);
+	ack = ua_wait(ua, "ACK", b->call_id, 6000);
 	cr_assert(strstr(sip_hdr(ack, "To"), "tag=fork2") != NULL);
-	bye = ua_wait(ua, "BYE", b->call_id, 3000);
+	bye = ua_wait(ua, "BYE", b->call_id, 6000);
 	cr_assert(strstr(sip_hdr(bye, "To"), "tag=fork2") != NULL);
 	ua_answer(ua, bye, 200, "");
 	/* again: ACK, no second BYE */
 	call_reply(b, 200, "fork2", "", sdp_answer("active"));
-	ua_wait(ua, "ACK", b->call_id, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
 	ua_idle(ua, 300);
 	cr_assert_eq(ua_count(ua, "BYE", b->call_id), 1);
 	flow_hang_up(a, b);
@@ -270,22 +270,22 @@ E2E_TEST(b2b_trap, two_200s_in_one_burst,
 	begin();
 	for(int i = 0; i < 50; i++) {
 		struct call *a = call_invite(ua, NULL);
-		struct call *b = call_incoming(ua, 3000);
+		struct call *b = call_incoming(ua, 6000);
 		struct sip *bye;
 		const char *lost;
 
 		call_reply(b, 180, NULL, "", "");
 		call_reply(b, 200, "one", "", sdp_answer("active"));
 		call_reply(b, 200, "two", "", sdp_answer("active"));
-		call_answered(a, 3000);
+		call_answered(a, 6000);
 		call_ack(a);
-		ua_wait(ua, "ACK", b->call_id, 3000);
-		ua_wait(ua, "ACK", b->call_id, 3000);
-		bye = ua_wait(ua, "BYE", b->call_id, 3000);
+		ua_wait(ua, "ACK", b->call_id, 6000);
+		ua_wait(ua, "ACK", b->call_id, 6000);
+		bye = ua_wait(ua, "BYE", b->call_id, 6000);
 		ua_answer(ua, bye, 200, "");
 		lost = sip_hdr(bye, "To");
 		call_request(a, "BYE", "", "");
-		bye = ua_wait(ua, "BYE", b->call_id, 3000);
+		bye = ua_wait(ua, "BYE", b->call_id, 6000);
 		cr_assert_str_neq(sip_hdr(bye, "To"), lost);
 		ua_answer(ua, bye, 200, "");
 	}
@@ -299,16 +299,16 @@ E2E_TEST(b2b_trap, callee_hangs_up_before_the_ack,
 
 	begin();
 	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 3000);
+	b = call_incoming(ua, 6000);
 	call_accept(b);
-	ua_wait(ua, "ACK", b->call_id, 3000);
-	call_answered(a, 3000);
+	ua_wait(ua, "ACK", b->call_id, 6000);
+	call_answered(a, 6000);
 	call_request(b, "BYE", "", "");
-	ua_wait(ua, "200/BYE", b->call_id, 3000);
+	ua_wait(ua, "200/BYE", b->call_id, 6000);
 	ua_idle(ua, 500);
 	cr_assert_eq(ua_count(ua, "BYE", a->call_id), 0);
 	call_ack(a);
-	flow_bye_comes(a, 3000);
+	flow_bye_comes(a, 6000);
 	end();
 }
 
@@ -320,7 +320,7 @@ E2E_TEST(b2b_trap, vanished_side_is_given_up,
 	lab = flow_lab(&ua, "modparam(\"tm\", \"fr_timer\", 4000)");
 	a = flow_establish(ua, &b);
 	call_request(a, "BYE", "", "");
-	ua_wait(ua, "200/BYE", a->call_id, 3000);
-	ua_wait(ua, "BYE", b->call_id, 3000);
+	ua_wait(ua, "200/BYE", a->call_id, 6000);
+	ua_wait(ua, "BYE", b->call_id, 6000);
 	lab_idle(lab, 12000);
 }
