@@ -63,8 +63,12 @@ E2E_TEST(link_ops, relays_says_what_an_operator_wants_to_know, "")
 	fake_stop(relay);
 	for(int i = 0; i < 40 && lab_stat(lab, "link_up") == 1; i++)
 		sleep_ms(50);
-	sleep_ms(300);
-	text = lab_rpc(lab, "cpm", "cpm.relays");
+	for(int i = 0; i < 40; i++) {
+		text = lab_rpc(lab, "cpm", "cpm.relays");
+		if(strstr(text, "last_error: No such file") && strstr(text, "waiting"))
+			break;
+		sleep_ms(50);
+	}
 	cr_assert(strstr(text, "state: waiting") && strstr(text, "down_s:")
 					&& strstr(text, "attempts:")
 					&& strstr(text, "last_error: No such file or directory"),
