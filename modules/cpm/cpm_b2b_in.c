@@ -20,6 +20,7 @@
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_req.h"
 #include "cpm_service.h"
 #include "cpm_stats.h"
 #include "proto/multipart.h"
@@ -89,7 +90,7 @@ static const char *check_sdp(sip_msg_t *msg, struct invite *in)
 		return "sdp";
 	}
 	if(e == SDP_OK && in->sdp.has_file_size
-			&& in->sdp.file_size > (uint64_t)cpm_conf.max_message)
+			&& in->sdp.file_size > (uint64_t)cpm_req(msg)->max_message)
 		return "133";
 	if(e == SDP_OK)
 		return NULL;

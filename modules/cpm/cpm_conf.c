@@ -28,7 +28,11 @@ cpm_conf_t cpm_conf = {
 		.ring_timeout = 60000,
 		.max_message = 104857600,
 		.pager_limit = 1300,
+		.authorised = 1,
 		.anonymity = 1,
+		.list_anonymity = 1,
+		.interworking = 1,
+		.max_recipients = 100,
 		.msrp_transport = str_init("tcp"),
 		.msrp_idle = 30000,
 };
@@ -52,7 +56,11 @@ param_export_t cpm_params[] = {
 		{"max_message", PARAM_INT, &cpm_conf.max_message},
 		{"pager_limit", PARAM_INT, &cpm_conf.pager_limit},
 		{"min_client_version", PARAM_STR, &cpm_conf.min_client_version},
+		{"authorised", PARAM_INT, &cpm_conf.authorised},
 		{"anonymity", PARAM_INT, &cpm_conf.anonymity},
+		{"list_anonymity", PARAM_INT, &cpm_conf.list_anonymity},
+		{"interworking", PARAM_INT, &cpm_conf.interworking},
+		{"max_recipients", PARAM_INT, &cpm_conf.max_recipients},
 		{"msrp_transport", PARAM_STR, &cpm_conf.msrp_transport},
 		{"msrp_idle", PARAM_INT, &cpm_conf.msrp_idle}, {NULL, 0, NULL}};
 
@@ -91,7 +99,11 @@ static int check_numbers(void)
 	bad |= check_range("ring_timeout", cpm_conf.ring_timeout, 100, 180000);
 	bad |= check_range("max_message", cpm_conf.max_message, 1, INT_MAX);
 	bad |= check_range("pager_limit", cpm_conf.pager_limit, 1, 65535);
+	bad |= check_range("authorised", cpm_conf.authorised, 0, 1);
 	bad |= check_range("anonymity", cpm_conf.anonymity, 0, 1);
+	bad |= check_range("list_anonymity", cpm_conf.list_anonymity, 0, 1);
+	bad |= check_range("interworking", cpm_conf.interworking, 0, 1);
+	bad |= check_range("max_recipients", cpm_conf.max_recipients, 1, 100000);
 	bad |= check_range("msrp_idle", cpm_conf.msrp_idle, 100, 86400000);
 	if(cpm_conf.hash_size & (cpm_conf.hash_size - 1)) {
 		LM_ERR("modparam hash_size is %d, must be a power of two\n",

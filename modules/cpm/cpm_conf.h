@@ -45,7 +45,11 @@ typedef struct cpm_conf
 	int max_message;        /* bytes of a large message */
 	int pager_limit;        /* bytes of a pager message's body */
 	str min_client_version; /* CPM-client/OMA below is refused; empty: none */
+	int authorised;         /* 1: originators may use CPM */
 	int anonymity;          /* 1: senders may be anonymous */
+	int list_anonymity;     /* 1: to a list of recipients, too */
+	int interworking;       /* 1: the ISF may be tried */
+	int max_recipients;     /* of one message */
 
 	/* MSRP */
 	str msrp_transport;        /* "tcp" or "tls" */

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The module as Kamailio sees it: exports for the native script and KEMI, the
- * pseudo-variable $cpm(x), and the hooks of the module's life. No logic here:
- * SIP is behind cpm_sip.h, the relay behind cpm_link.h.
+ * The module as Kamailio sees it: exports for the native script and KEMI, and
+ * the hooks of the module's life. No logic here: SIP is behind cpm_sip.h, the
+ * relay behind cpm_link.h, pseudo-variables are in cpm_pv.c.
  */
 #include "../../core/sr_module.h"
 #include "../../core/dprint.h"
 #include "../../core/kemi.h"
 #include "../../core/mod_fix.h"
-#include "../../core/pvar.h"
 #include "../../core/rpc_lookup.h"
 #include "cpm_conf.h"
 #include "cpm_evroute.h"
 #include "cpm_link.h"
+#include "cpm_pv.h"
 #include "cpm_rpc.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
@@ -94,47 +94,6 @@ static sr_kemi_t kemi_exports[] = {
 };
 /* clang-format on */
 
-/* ---- $cpm(x) ----------------------------------------------------------------
- */
-
-enum
-{
-	PV_RELAY,
-	PV_SESSIONS
-};
-
-static int pv_get_cpm(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
-{
-	switch(param->pvn.u.isname.name.n) {
-		case PV_RELAY:
-			return pv_get_sintval(msg, param, res, cpm_link_is_up());
-		case PV_SESSIONS:
-			return pv_get_uintval(msg, param, res, cpm_session_count());
-		default:
-			return pv_get_null(msg, param, res);
-	}
-}
-
-static int pv_parse_cpm_name(pv_spec_p sp, str *in)
-{
-	if(in->len == 5 && memcmp(in->s, "relay", 5) == 0) {
-		sp->pvp.pvn.u.isname.name.n = PV_RELAY;
-	} else if(in->len == 8 && memcmp(in->s, "sessions", 8) == 0) {
-		sp->pvp.pvn.u.isname.name.n = PV_SESSIONS;
-	} else {
-		LM_ERR("$cpm(%.*s) is unknown; there are relay and sessions\n", in->len,
-				in->s);
-		return -1;
-	}
-	sp->pvp.pvn.type = PV_NAME_INTSTR;
-	sp->pvp.pvn.u.isname.type = 0;
-	return 0;
-}
-
-static pv_export_t pvs[] = {{{"cpm", sizeof("cpm") - 1}, PVT_OTHER, pv_get_cpm,
-									0, pv_parse_cpm_name, 0, 0, 0},
-		{{0, 0}, 0, 0, 0, 0, 0, 0, 0}};
-
 /* ---- life -------------------------------------------------------------------
  */
 
@@ -171,7 +130,7 @@ struct module_exports exports = {
 		.dlflags = DEFAULT_DLFLAGS,
 		.cmds = cmds,
 		.params = cpm_params,
-		.pv_items = pvs,
+		.pv_items = cpm_pvs,
 		.response_f = on_reply,
 		.init_mod_f = mod_init,
 		.init_child_f = child_init,

@@ -15,6 +15,7 @@
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
 #include "cpm_pager.h"
+#include "cpm_req.h"
 #include "cpm_service.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
@@ -29,7 +30,7 @@ static const char *check_body(sip_msg_t *msg, const char **detail)
 
 	if(!mime_type_is(slice_of(type.s, (size_t)type.len), SLICE("message/cpim")))
 		return "content";
-	if(n > cpm_conf.pager_limit)
+	if(n > cpm_req(msg)->pager_limit)
 		return "too-large"; /* large message mode one day (OP-25) */
 	if(n <= 0 || cpim_parse(slice_of(body, (size_t)n), &cpim) < 0) {
 		*detail = "Malformed CPIM";

@@ -11,27 +11,11 @@
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
-#include "cpm_conf.h"
+#include "cpm_req.h"
 #include "cpm_sip.h"
 #include "proto/product.h"
 
 #define MAX_FORWARDS_DEFAULT 70
-
-static product_version min_version; /* 0: none asked for */
-
-int cpm_service_init(void)
-{
-	str v = cpm_conf.min_client_version;
-
-	if(v.len > 0
-			&& product_version_parse(slice_of(v.s, (size_t)v.len), &min_version)
-					< 0) {
-		LM_ERR("modparam min_client_version is no version: \"%.*s\"\n",
-				STR_FMT(&v));
-		return -1;
-	}
-	return 0;
-}
 
 static struct slice hdr_slice(sip_msg_t *msg, const char *name)
 {
@@ -113,21 +97,21 @@ enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted)
 
 static bool version_ok(sip_msg_t *msg)
 {
-	product_version v;
+	product_version v, min = cpm_req(msg)->min_version;
 
 	/* no token: nothing is known against it */
-	return min_version == 0
+	return min == 0
 			|| product_find(
 					   hdr_slice(msg, "User-Agent"), PRODUCT_CPM_CLIENT, &v)
 			!= 0
-			|| v >= min_version;
+			|| v >= min;
 }
 
 static bool anonymity_ok(sip_msg_t *msg)
 {
 	struct slice rest = hdr_slice(msg, "Privacy");
 
-	if(cpm_conf.anonymity)
+	if(cpm_req(msg)->anonymity)
 		return true;
 	while(rest.n > 0) {
 		struct slice one = slice_trim(slice_cut(rest, ';', &rest));
@@ -203,6 +187,8 @@ static void unsupported(sip_msg_t *msg, cpm_buf_t *out)
 
 const char *cpm_service_check(sip_msg_t *msg, cpm_buf_t *extra)
 {
+	if(!cpm_req(msg)->authorised)
+		return "127";
 	if(!version_ok(msg))
 		return "132";
 	if(!anonymity_ok(msg))

@@ -39,7 +39,4 @@ const char *cpm_service_check(sip_msg_t *msg, cpm_buf_t *extra);
 /* Max-Forwards: its value, 70 when there is none. */
 unsigned cpm_service_max_forwards(sip_msg_t *msg);
 
-/* Read modparam min_client_version once: 0 or -1. */
-int cpm_service_init(void);
-
 #endif

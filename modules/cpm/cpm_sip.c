@@ -17,6 +17,7 @@
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
 #include "cpm_pager.h"
+#include "cpm_req.h"
 #include "cpm_service.h"
 
 /* The core writes "User-Agent: kamailio ..." and "Server: ..." into what tm
@@ -54,8 +55,7 @@ int cpm_sip_mod_init(void)
 		LM_ERR("no shared memory for %d slots\n", cpm_conf.hash_size);
 		return -1;
 	}
-	if(cpm_service_init() < 0 || cpm_timer_mod_init() < 0
-			|| own_signature() < 0)
+	if(cpm_req_init() < 0 || cpm_timer_mod_init() < 0 || own_signature() < 0)
 		return -1;
 	cpm_reject_init();
 	cpm_events_init();

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The pseudo-variable $cpm(name): the policy of the request at hand, to read
+ * and to write (cpm_req.h), and what can only be read: the state of the module
+ * and what it has found out about the request.
+ */
+#include "cpm_pv.h"
+
+#include <string.h>
+
+#include "../../core/dprint.h"
+#include "../../core/ut.h"
+#include "cpm_link.h"
+#include "cpm_req.h"
+#include "cpm_sip.h"
+
+#define READ_ONLY 1000 /* names below are fields of cpm_req.h */
+
+/* What can only be read. Texts are borrowed from the message or static. */
+static int get_relay(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	return pv_get_sintval(msg, param, res, cpm_link_is_up());
+}
+
+static int get_sessions(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	return pv_get_uintval(msg, param, res, cpm_session_count());
+}
+
+static int get_mode(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	str mode = {"", 0};
+
+	if(msg->first_line.type == SIP_REQUEST) {
+		if(msg->REQ_METHOD == METHOD_MESSAGE && ki_cpm_is_pager(msg) > 0)
+			mode = (str){"pager", 5};
+		else if(msg->REQ_METHOD == METHOD_INVITE && ki_cpm_is_large(msg) > 0)
+			mode = (str){"large", 5};
+	}
+	return pv_get_strval(msg, param, res, &mode);
+}
+
+static const struct
+{
+	const char *name;
+	int (*get)(sip_msg_t *msg, pv_param_t *param, pv_value_t *res);
+} readable[] = {
+		{"relay", get_relay},
+		{"sessions", get_sessions},
+		{"mode", get_mode},
+};
+
+#define READABLE ((int)(sizeof(readable) / sizeof(*readable)))
+
+static int pv_get_cpm(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	int n = param->pvn.u.isname.name.n;
+	cpm_req_value_t v;
+
+	if(n >= READ_ONLY)
+		return readable[n - READ_ONLY].get(msg, param, res);
+	if(cpm_req_get(msg, n, &v) < 0)
+		return pv_get_null(msg, param, res);
+	if(v.kind == CPM_REQ_INT)
+		return pv_get_sintval(msg, param, res, v.num);
+	return pv_get_strval(msg, param, res, &v.text);
+}
+
+static int pv_set_cpm(
+		sip_msg_t *msg, pv_param_t *param, int op, pv_value_t *val)
+{
+	int n = param->pvn.u.isname.name.n;
+	str text;
+
+	(void)op;
+	if(n >= READ_ONLY) {
+		LM_ERR("$cpm(%s) can only be read\n", readable[n - READ_ONLY].name);
+		return -1;
+	}
+	if(val == NULL || (val->flags & PV_VAL_NULL))
+		return cpm_req_set(msg, n, NULL);
+	/* a whole number, or a text that is one */
+	if(val->flags & PV_TYPE_INT) {
+		text.s = sint2str(val->ri, &text.len);
+		return cpm_req_set(msg, n, &text);
+	}
+	if(!(val->flags & PV_VAL_STR))
+		return -1;
+	text = val->rs;
+	return cpm_req_set(msg, n, &text);
+}
+
+static int pv_parse_cpm_name(pv_spec_p sp, str *in)
+{
+	int n = cpm_req_field(in);
+
+	for(int i = 0; i < READABLE && n < 0; i++)
+		if((int)strlen(readable[i].name) == in->len
+				&& memcmp(readable[i].name, in->s, (size_t)in->len) == 0)
+			n = READ_ONLY + i;
+	if(n < 0) {
+		LM_ERR("there is no $cpm(%.*s)\n", STR_FMT(in));
+		return -1;
+	}
+	sp->pvp.pvn.u.isname.name.n = n;
+	sp->pvp.pvn.type = PV_NAME_INTSTR;
+	sp->pvp.pvn.u.isname.type = 0;
+	return 0;
+}
+
+pv_export_t cpm_pvs[] = {{{"cpm", sizeof("cpm") - 1}, PVT_OTHER, pv_get_cpm,
+								 pv_set_cpm, pv_parse_cpm_name, 0, 0, 0},
+		{{0, 0}, 0, 0, 0, 0, 0, 0, 0}};
