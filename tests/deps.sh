@@ -14,7 +14,7 @@ packages=(
 	# Kamailio
 	kamailio kamailio-presence-modules kamailio-sqlite-modules
 	kamailio-utils-modules kamailio-extra-modules kamailio-lua-modules
-	kamailio-tls-modules
+	kamailio-python3-modules kamailio-tls-modules
 	# tests, lab, demo
 	netbase libcriterion-dev libsofia-sip-ua-dev clang libclang-rt-14-dev
 	clang-format sip-tester tshark tcpdump socat jq openssl procps iproute2

@@ -81,6 +81,11 @@ int lab_log_count(struct lab *lab, const char *part, const char *regex);
 void lab_log_wait(
 		struct lab *lab, const char *part, const char *regex, int timeout_ms);
 
+/* Wait for the nth message (from 0) that the gateway to legacy networks (ISF)
+ * has taken since the test began: what cpm-client prints of it, an event
+ * "received". X-ISF-URI in its headers is the Request-URI as it came. */
+json_t *lab_isf_received(struct lab *lab, int nth, int timeout_ms);
+
 /* ---- control ----------------------------------------------------------- */
 
 /* Output of `kamcmd <command>` on the PF ("cpm" may be "core"). */

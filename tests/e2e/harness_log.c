@@ -22,8 +22,8 @@
 	"[^a-z]error: |Sanitizer|runtime error|Segmentation|core dumped"
 
 /* The first two are under test; the others' logs are only kept. */
-static const char *const parts[] = {"cpm", "relay", "core", "isf"};
-#define N_PARTS 4
+static const char *const parts[] = {"cpm", "relay", "core", "isf", "iwf"};
+#define N_PARTS 5
 #define N_TESTED 2
 
 /* One test has at most a shared lab and an own one. */
@@ -160,6 +160,38 @@ void lab_log_wait(
 	}
 	cr_assert_fail("no line of %s matches \"%s\" after %d ms",
 			log_path(lab, part), regex, timeout_ms);
+}
+
+static json_t *isf_event(char *rest, int nth)
+{
+	char *line;
+
+	while((line = next_line(&rest)) != NULL) {
+		json_t *e = strncmp(line, "{\"event\":\"received\"", 19) == 0
+				? json_loads(line, 0, NULL)
+				: NULL;
+
+		if(e && nth-- == 0)
+			return e;
+		json_decref(e);
+	}
+	return NULL;
+}
+
+json_t *lab_isf_received(struct lab *lab, int nth, int timeout_ms)
+{
+	for(int t = 0; t <= timeout_ms; t += 50) {
+		char *text = strdup(log_since(lab, part_index("iwf")));
+		json_t *e = isf_event(text, nth);
+
+		free(text);
+		if(e)
+			return e;
+		sleep_ms(50);
+	}
+	cr_assert_fail("the gateway has not taken message %d after %d ms; see %s",
+			nth, timeout_ms, log_path(lab, "iwf"));
+	return NULL;
 }
 
 static void keep_log(const char *part, const char *text)

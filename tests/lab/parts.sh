@@ -59,6 +59,13 @@ core_start() {
 		preamble "$RUN/core.ctl"
 		[[ " $LAB_TRIGGERS " != *" orig "* ]] || echo '#!define TRIGGER_ORIG'
 		[[ " $LAB_TRIGGERS " != *" term "* ]] || echo '#!define TRIGGER_TERM'
+		case $LAB_TRIGGER_BY in
+		route) ;;
+		param) echo '#!define TRIGGER_PARAM' ;;
+		served-user) echo '#!define TRIGGER_SERVED' ;;
+		*) echo "lab $N: LAB_TRIGGER_BY is route, param or served-user" >&2; return 1 ;;
+		esac
+		[ -z "$LAB_TRIGGER_AGAIN" ] || echo '#!define TRIGGER_AGAIN'
 		[ -z "$LAB_CORE_CFG_EXTRA" ] || printf '%s\n' "$LAB_CORE_CFG_EXTRA"
 		echo "include_file \"$HERE/core.cfg\""
 	} > "$CONF/core.cfg"
@@ -66,11 +73,18 @@ core_start() {
 }
 core_ready() { sip_ping "$CORE_IP"; }
 
+# A parameter of the module, where this build of it has it.
+cpm_param() { # NAME VALUE
+	grep -qx "$1" <<< "$CPM_NAMES" || return 0
+	[[ $2 =~ ^[0-9]+$ ]] && echo "modparam(\"cpm\", \"$1\", $2)" || echo "modparam(\"cpm\", \"$1\", \"$2\")"
+}
+
 # The PF: the operator's own configuration with the lab's values.
 cpm_start() {
 	built cpm.so && free_address "$PF_IP" || return 1
+	CPM_NAMES=$(strings -n 6 "$CPM_BIN/cpm.so")
 	{
-		preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
+		CORE_IP=$LAB_TRUSTED preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
 			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT"
 		echo '#!define CPM_VALUES'
 		echo "#!define CPM_RING_TIMEOUT $LAB_RING_MS"
@@ -78,6 +92,13 @@ cpm_start() {
 		echo 'tcp_children=2'
 		echo "include_file \"$ROOT/kamailio-cfg/kamailio.cfg\""
 		echo 'modparam("cpm", "msrp_idle", 10000)'
+		cpm_param exploder_uri sip:exploder@cpm.test
+		cpm_param max_recipients "$LAB_MAX_RECIPIENTS"
+		cpm_param exploder_answer "$LAB_EXPLODER_ANSWER"
+		cpm_param isf_uri "sip:$ISF_IP:5060"
+		cpm_param isf_mode "$LAB_ISF_MODE"
+		! grep -qx isf_uri <<< "$CPM_NAMES" || cpm_param interworking "$LAB_INTERWORKING"
+		cpm_param trusted_peers "$LAB_TRUSTED"
 		# mallory may not use CPM, nor she nor bob be anonymous
 		echo 'event_route[htable:mod-init] {'
 		echo '	$sht(cpm_barred=>sip:mallory@cpm.test) = 1;'
@@ -129,6 +150,7 @@ isf_start() {
 	free_address "$ISF_IP" || return 1
 	{
 		preamble "$RUN/isf.ctl"
+		[ -z "$LAB_ISF_CODE" ] || echo "#!define ISF_CODE $LAB_ISF_CODE"
 		[ -z "$LAB_ISF_CFG_EXTRA" ] || printf '%s\n' "$LAB_ISF_CFG_EXTRA"
 		echo "include_file \"$HERE/isf.cfg\""
 	} > "$CONF/isf.cfg"
