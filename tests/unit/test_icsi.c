@@ -185,3 +185,73 @@ Test(icsi, damaged_headers_do_no_harm)
 	torn_everywhere(ua, parse);
 	torn_mutations(ua, 5000, parse);
 }
+
+static const char *swapped(const char *header)
+{
+	static char buf[1024];
+	int n = icsi_header_swap(slice_str(header), ICSI_MSG, ICSI_LARGEMSG,
+			SLICE("+sip.instance"), buf, sizeof(buf) - 1);
+
+	cr_assert_geq(n, 0, "%s", header);
+	buf[n] = '\0';
+	return buf;
+}
+
+/* OMA-TS-CPM_Conv_Fnct 8.2.1.1 8B.a.i, 3GPP TS 24.229 7.2A.8.2 */
+Test(icsi, a_service_is_exchanged_and_the_rest_kept)
+{
+	static const struct
+	{
+		const char *from, *to;
+	} cases[] = {
+			{"*;+g.3gpp.icsi-ref=\"" ENC "msg\"",
+					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg\""},
+			{"*;+g.3gpp.icsi-ref=\"" ENC "msg\";require;explicit;x=\"a,b;c\"",
+					"*;+g.3gpp.icsi-ref=\"" ENC
+					"largemsg\";require;explicit;x=\"a,b;c\""},
+			/* not encoded, or in capitals: the result is encoded */
+			{"* ; g.3gpp.icsi-ref = \"" URN "msg\"",
+					"* ; g.3gpp.icsi-ref = \"" ENC "largemsg\""},
+			{"*;+g.3gpp.icsi-ref=\"URN%3aurn-7%3a3gpp-service.ims.icsi.oma.cpm."
+			 "MSG\"",
+					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg\""},
+			/* subclasses stay, others are not touched */
+			{"*;+g.3gpp.icsi-ref=\"" ENC "msg.group, " ENC "session;" ENC
+			 "largemsg\"",
+					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg.group, " ENC
+					"session;" ENC "largemsg\""},
+			{"*;+g.3gpp.icsi-ref='" ENC "msg'",
+					"*;+g.3gpp.icsi-ref='" ENC "largemsg'"},
+			{"*;+g.3gpp.icsi-ref=\"<" ENC "msg>\";+g.x=\"<" ENC "msg>\"",
+					"*;+g.3gpp.icsi-ref=\"<" ENC "largemsg>\";+g.x=\"<" ENC
+					"msg>\""},
+			{"*;+g.3gpp.icsi-ref=" ENC "session," ENC "msg;require",
+					"*;+g.3gpp.icsi-ref=" ENC "session," ENC
+					"largemsg;require"},
+			/* what names one device is left out, in a list too */
+			{"*;+sip.instance=\"<urn:gsma:imei:1>\";explicit;require", ""},
+			{"*;+sip.instance=\"<urn:gsma:imei:1>\", *;+g.3gpp.icsi-ref=\"" ENC
+			 "msg\"",
+					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg\""},
+			{"*;+g.a, *;+SIP.INSTANCE=x ,*;+g.b,", "*;+g.a, *;+g.b"},
+			{"*;audio", "*;audio"},
+			{"", ""},
+	};
+
+	for(size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert_str_eq(swapped(cases[i].from), cases[i].to);
+}
+
+Test(icsi, an_exchange_that_does_not_fit_is_an_error)
+{
+	const struct slice in = SLICE("*;+g.3gpp.icsi-ref=\"" ENC "msg\"");
+	char buf[256];
+
+	for(size_t size = 0; size < in.n + 5; size++)
+		cr_assert_eq(icsi_header_swap(
+							 in, ICSI_MSG, ICSI_LARGEMSG, SLICE(""), buf, size),
+				-E2BIG);
+	cr_assert_eq(icsi_header_swap(
+						 in, ICSI_MSG, ICSI_LARGEMSG, SLICE(""), buf, in.n + 5),
+			(int)in.n + 5);
+}

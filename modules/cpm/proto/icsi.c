@@ -6,6 +6,8 @@
  */
 #include "icsi.h"
 
+#include <errno.h>
+
 #define URN "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
 #define ENC "urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm."
 
@@ -216,4 +218,145 @@ bool icsi_param(struct slice header, struct slice name, struct slice *value)
 		}
 	}
 	return false;
+}
+
+/* ---- exchanging a service ---- */
+
+/* A buffer that remembers that something did not fit. */
+struct out
+{
+	char *p;
+	size_t n, size;
+	bool full;
+};
+
+static void put(struct out *o, const char *p, size_t n)
+{
+	if(n > o->size - o->n) {
+		o->full = true;
+		return;
+	}
+	if(n > 0)
+		memcpy(o->p + o->n, p, n);
+	o->n += n;
+}
+
+/* As in a quoted parameter value: all but unreserved characters encoded. */
+static void put_encoded(struct out *o, struct slice s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for(size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		char code[3] = {'%', hex[c >> 4], hex[c & 15]};
+
+		if((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z')
+				|| (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_')
+			put(o, s.p + i, 1);
+		else
+			put(o, code, 3);
+	}
+}
+
+/* What stands around a name in a list: blanks, quotes, angle brackets. */
+static bool is_wrapping(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '"'
+			|| c == '\'' || c == '<' || c == '>';
+}
+
+/* One item of a list, with what stands around it. */
+static void put_item(
+		struct out *o, struct slice item, struct slice from, struct slice to)
+{
+	char buf[256];
+	struct slice core = item, plain;
+
+	while(core.n > 0 && is_wrapping(core.p[0]))
+		core = slice_skip(core, 1);
+	while(core.n > 0 && is_wrapping(core.p[core.n - 1]))
+		core.n--;
+	plain = decode(core, buf, sizeof(buf));
+	if(!icsi_is_a(plain, from)) {
+		put(o, item.p, item.n);
+		return;
+	}
+	put(o, item.p, (size_t)(core.p - item.p));
+	put(o, to.p, to.n);
+	put_encoded(o, slice_skip(plain, from.n));
+	put(o, core.p + core.n, (size_t)(item.p + item.n - core.p - core.n));
+}
+
+static void put_list(
+		struct out *o, struct slice list, struct slice from, struct slice to)
+{
+	while(list.n > 0) {
+		size_t n = 0;
+
+		while(n < list.n && list.p[n] != ',' && list.p[n] != ';')
+			n++;
+		put_item(o, slice_of(list.p, n), from, to);
+		if(n < list.n)
+			put(o, list.p + n, 1);
+		list = slice_skip(list, n + 1);
+	}
+}
+
+/* One contact, parameter by parameter as icsi_in_header() reads it. */
+static void put_contact(
+		struct out *o, struct slice contact, struct slice from, struct slice to)
+{
+	bool in_ref = false;
+
+	while(contact.n > 0) {
+		struct slice whole = contact, param = take_run(&contact, ";,");
+		struct slice value, name = param_split(param, &value), list = param;
+
+		if(value.p) {
+			if(name.n > 0 && name.p[0] == '+')
+				name = slice_skip(name, 1);
+			in_ref = slice_ieq(name, SLICE("g.3gpp.icsi-ref"));
+			list = slice_skip(param, (size_t)(value.p - param.p));
+		}
+		put(o, param.p, param.n - list.n);
+		if(in_ref)
+			put_list(o, list, from, to);
+		else
+			put(o, list.p, list.n);
+		put(o, param.p + param.n, whole.n - contact.n - param.n);
+	}
+}
+
+/* The next contact of a list. A comma followed by no "*" and no address is
+ * one within a parameter that lacks its quotes. */
+static struct slice take_contact(struct slice *rest)
+{
+	const char *start = rest->p, *end;
+	struct slice next;
+
+	do {
+		struct slice run = take_run(rest, ",");
+
+		end = run.p + run.n;
+		next = slice_trim(*rest);
+	} while(next.n > 0 && next.p[0] != '*' && next.p[0] != '<');
+	return slice_trim(slice_of(start, (size_t)(end - start)));
+}
+
+int icsi_header_swap(struct slice header, enum icsi from, enum icsi to,
+		struct slice drop, char *buf, size_t size)
+{
+	struct out o = {.p = buf, .size = size};
+
+	header = slice_trim(header);
+	while(header.n > 0 && !o.full) {
+		struct slice contact = take_contact(&header);
+
+		if(contact.n == 0 || (drop.n > 0 && icsi_param(contact, drop, NULL)))
+			continue;
+		if(o.n > 0)
+			put(&o, ", ", 2);
+		put_contact(&o, contact, icsi_urn(from), icsi_urn_encoded(to));
+	}
+	return o.full ? -E2BIG : (int)o.n;
 }

@@ -76,4 +76,22 @@ bool icsi_is_a(struct slice value, struct slice urn);
  */
 bool icsi_param(struct slice header, struct slice name, struct slice *value);
 
+/**
+ * Copy an Accept-Contact value with one service exchanged for another, the
+ * rest of it byte for byte. A subclass stays one: ...msg.group becomes
+ * ...largemsg.group.
+ *
+ * @param header one header value; contacts separated by commas are allowed
+ * @param from   the service to replace, in any of the spellings that
+ *               icsi_in_header() understands
+ * @param to     what takes its place, percent-encoded (24.229 7.2A.8.2)
+ * @param drop   contacts with this parameter are left out; "" none
+ * @param buf    not NUL-terminated
+ *
+ * @return bytes written; 0 no contact is left; -E2BIG it does not fit
+ */
+int icsi_header_swap(struct slice header, enum icsi from, enum icsi to,
+		struct slice drop, char *buf, size_t size)
+		__attribute__((warn_unused_result));
+
 #endif
