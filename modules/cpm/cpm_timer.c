@@ -113,14 +113,20 @@ struct refresh
 	bool update;
 };
 
-/* The leg's time has come; true: send a refresh, false: it is over or the
- * time was not there after all. */
-static bool take_refresh(cpm_leg_t *l, struct refresh *r, bool *expired)
+/* The leg's time, at, has come: true: send a refresh; false: it is over, or
+ * nothing can be sent. A tick that comes late is no reason to give up without
+ * having tried. */
+static bool take_refresh(
+		cpm_leg_t *l, uint64_t at, struct refresh *r, bool *expired)
 {
-	*expired = !l->refresh_us || cpm_now_ms() >= l->refresh_by;
+	uint64_t next = cpm_now_ms() + 1000 * TICK_S;
+
+	*expired = !l->refresh_us || at >= l->refresh_by;
 	if(*expired)
 		return false;
 	/* the session ends then, unless the answer moves it */
+	if(l->refresh_by < next)
+		l->refresh_by = next;
 	l->timer_at = l->refresh_by;
 	if(cpm_dialog_take(l, true, &r->d) < 0)
 		return false;
@@ -244,9 +250,11 @@ static void tick_leg(uint64_t id, unsigned n, uint64_t now)
 	bool expired = false, send = false;
 
 	if(l && due(l->timer_at, now)) {
+		uint64_t at = l->timer_at;
+
 		l->timer_at = 0;
 		if(l->state == CPM_L_UP || l->state == CPM_L_ANSWERED)
-			send = take_refresh(l, &r, &expired);
+			send = take_refresh(l, at, &r, &expired);
 	}
 	if(s)
 		cpm_session_unlock(s);
