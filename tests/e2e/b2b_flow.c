@@ -16,14 +16,51 @@ struct lab *flow_lab(struct ua **ua, const char *cfg)
 	return lab;
 }
 
+struct call *flow_invite(
+		struct ua *ua, const struct invite_opt *opt, struct call **callee)
+{
+	struct call *a = call_invite(ua, opt);
+
+	*callee = call_incoming(ua, 6000);
+	return a;
+}
+
+struct call *flow_ring(struct ua *ua, struct call **callee)
+{
+	struct call *a = flow_invite(ua, NULL, callee);
+
+	call_reply(*callee, 180, NULL, "", "");
+	ua_wait(ua, "180/INVITE", a->call_id, 6000);
+	return a;
+}
+
+struct sip *flow_connect(struct call *a, struct call *b)
+{
+	struct sip *ok;
+
+	call_accept(b);
+	ok = call_answered(a, 6000);
+	call_ack(a);
+	return ok;
+}
+
+struct sip *flow_refuse(struct call *a, struct call *b, int code)
+{
+	call_reply(b, code, NULL, "", "");
+	return ua_wait(a->ua, fmt("%d/INVITE", code), a->call_id, 6000);
+}
+
+void flow_cancel_comes(struct call *b)
+{
+	ua_answer(b->ua, ua_wait(b->ua, "CANCEL", b->call_id, 6000), 200, "");
+	call_reply(b, 487, NULL, "", "");
+}
+
 struct call *flow_establish_with(
 		struct ua *ua, struct call **callee, const char *headers)
 {
-	struct call *a = call_invite(ua, NULL);
-	struct call *b = call_incoming(ua, 6000);
+	struct call *b, *a = flow_ring(ua, &b);
 
-	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	call_reply(b, 200, NULL, headers, sdp_answer("active"));
 	ua_wait(ua, "ACK", b->call_id, 6000);
 	call_answered(a, 6000);

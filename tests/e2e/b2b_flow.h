@@ -15,6 +15,22 @@
  */
 struct lab *flow_lab(struct ua **ua, const char *cfg);
 
+/* INVITE sent, and taken on the other side. opt NULL: a plain one. */
+struct call *flow_invite(
+		struct ua *ua, const struct invite_opt *opt, struct call **callee);
+
+/* The same, and a 180 of the callee has reached the originator. */
+struct call *flow_ring(struct ua *ua, struct call **callee);
+
+/* The callee answers, the originator gets his 200 (returned) and sends ACK. */
+struct sip *flow_connect(struct call *a, struct call *b);
+
+/* The callee answers with this failure; the originator's copy of it. */
+struct sip *flow_refuse(struct call *a, struct call *b, int code);
+
+/* The callee takes the CANCEL: 200 to it, 487 to the INVITE. */
+void flow_cancel_comes(struct call *b);
+
 /* INVITE, 180, 200, ACK on both sides: both dialogs stand. */
 struct call *flow_establish(struct ua *ua, struct call **callee);
 

@@ -40,13 +40,13 @@ E2E_TEST(b2b_call, invite_out_is_our_own,
 	const char *out;
 
 	begin();
-	a = call_invite(ua,
+	a = flow_invite(ua,
 			&(struct invite_opt){
 					.headers = "Subject: photo\nReply-To: "
 							   "<sip:alice2@cpm.test>\nPrivacy: "
 							   "none\nMessage-Expires: "
-							   "3600\nInReplyTo-Contribution-ID: 1234\n"});
-	b = call_incoming(ua, 6000);
+							   "3600\nInReplyTo-Contribution-ID: 1234\n"},
+			&b);
 	out = b->in->text;
 	cr_assert_str_neq(b->call_id, a->call_id);
 	cr_assert(strstr(sip_hdr(b->in, "From"), "tag=a") == NULL);
@@ -75,8 +75,7 @@ E2E_TEST(b2b_call, invite_out_is_our_own,
 		cr_assert(strstr(sip_body(b->in), lines[i]) != NULL, "no %s", lines[i]);
 	cr_assert(strstr(sip_body(b->in), "a=path:msrp://") != NULL);
 	cr_assert(strstr(sip_body(b->in), "s1a2b3c4d5") == NULL);
-	call_reply(b, 486, NULL, "", "");
-	ua_wait(ua, "486/INVITE", a->call_id, 6000);
+	flow_refuse(a, b, 486);
 	end();
 }
 
@@ -85,11 +84,9 @@ E2E_TEST(b2b_call, missing_ids_are_made, "OL-10/part: ids of an older sender")
 	struct call *a, *b;
 
 	begin();
-	a = call_invite(ua, &(struct invite_opt){.without = "Contribution-ID"});
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, &(struct invite_opt){.without = "Contribution-ID"}, &b);
 	cr_assert(strlen(sip_hdr(b->in, "Contribution-ID")) >= 16);
-	call_reply(b, 480, NULL, "", "");
-	ua_wait(ua, "480/INVITE", a->call_id, 6000);
+	flow_refuse(a, b, 480);
 	end();
 }
 
@@ -101,8 +98,7 @@ E2E_TEST(b2b_call, answer_is_our_own,
 	struct sip *ok;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_accept(b);
 	ok = call_answered(a, 6000);
 	cr_assert(strstr(sip_hdr(ok, "Contact"), lab->pf_ip) != NULL);
@@ -130,13 +126,10 @@ E2E_TEST(b2b_call, setup_and_cema_follow_the_offer,
 	/* an active relay would call the sender: give it somebody to call */
 	snprintf(sdp, sizeof(sdp), "%s", sdp_offer("passive"));
 	*strstr(sdp, "a=msrp-cema") = '\0';
-	a = call_invite(ua, &(struct invite_opt){.sdp = sdp});
-	b = call_incoming(ua, 6000);
-	call_accept(b);
-	ok = call_answered(a, 6000);
+	a = flow_invite(ua, &(struct invite_opt){.sdp = sdp}, &b);
+	ok = flow_connect(a, b);
 	cr_assert(strstr(sip_body(ok), "a=setup:active") != NULL);
 	cr_assert(strstr(sip_body(ok), "a=msrp-cema") == NULL);
-	call_ack(a);
 	flow_hang_up(b, a);
 	end();
 }
@@ -148,12 +141,9 @@ E2E_TEST(b2b_call, offer_without_setup_is_legacy,
 	struct sip *ok;
 
 	begin();
-	a = call_invite(ua, &(struct invite_opt){.sdp = sdp_offer(NULL)});
-	b = call_incoming(ua, 6000);
-	call_accept(b);
-	ok = call_answered(a, 6000);
+	a = flow_invite(ua, &(struct invite_opt){.sdp = sdp_offer(NULL)}, &b);
+	ok = flow_connect(a, b);
 	cr_assert(strstr(sip_body(ok), "a=setup:active") == NULL);
-	call_ack(a);
 	flow_hang_up(a, b);
 	end();
 }
@@ -174,12 +164,10 @@ E2E_TEST(b2b_call, tls_offer_gets_a_tls_answer,
 			"55:66:77:88:99:AA:BB:CC:DD:EE:FF");
 
 	begin();
-	a = call_invite(ua, &(struct invite_opt){.sdp = sdp});
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, &(struct invite_opt){.sdp = sdp}, &b);
 	/* each leg for itself: the outbound one is as configured */
 	cr_assert(strstr(sip_body(b->in), " TCP/MSRP ") != NULL);
-	call_accept(b);
-	ok = call_answered(a, 6000);
+	ok = flow_connect(a, b);
 	cr_assert(strstr(sip_body(ok), " TCP/TLS/MSRP *") != NULL);
 	cr_assert(strstr(sip_body(ok), "a=path:msrps://") != NULL);
 	cr_assert(strstr(sip_body(ok), "a=fingerprint:SHA-256 ") != NULL);
@@ -187,7 +175,6 @@ E2E_TEST(b2b_call, tls_offer_gets_a_tls_answer,
 	cr_assert(strstr(sip_body(ok), "m=audio 0 ") != NULL);
 	cr_assert(strstr(sip_body(ok), "m=audio")
 			< strstr(sip_body(ok), "m=message"));
-	call_ack(a);
 	flow_hang_up(a, b);
 	end();
 }
@@ -204,8 +191,7 @@ E2E_TEST(b2b_call, sdp_within_multipart_is_found, "OL-16: multipart/mixed")
 			&(struct invite_opt){
 					.sdp = body, .type = "multipart/mixed;boundary=b1"});
 	b = call_incoming(ua, 6000);
-	call_reply(b, 603, NULL, "", "");
-	ua_wait(ua, "603/INVITE", a->call_id, 6000);
+	flow_refuse(a, b, 603);
 	end();
 }
 
@@ -246,8 +232,7 @@ E2E_TEST(b2b_call, refusals_are_passed_on,
 
 	begin();
 	for(size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
-		struct call *a = call_invite(ua, NULL);
-		struct call *b = call_incoming(ua, 6000);
+		struct call *b, *a = flow_invite(ua, NULL, &b);
 		struct sip *no;
 
 		call_reply(b, codes[i], NULL, "Warning: 399 x \"reason\"\n", "");
@@ -256,8 +241,7 @@ E2E_TEST(b2b_call, refusals_are_passed_on,
 		ua_wait(ua, "ACK", b->call_id, 6000);
 	}
 	/* a challenge is ours, not the originator's */
-	struct call *a = call_invite(ua, NULL);
-	struct call *b = call_incoming(ua, 6000);
+	struct call *b, *a = flow_invite(ua, NULL, &b);
 	call_reply(b, 407, NULL, "", "");
 	ua_wait(ua, "500/INVITE", a->call_id, 6000);
 	end();
@@ -269,8 +253,7 @@ E2E_TEST(b2b_call, interval_too_small_is_tried_again,
 	struct call *a, *b, *c;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_reply(b, 422, NULL, "Min-SE: 1200\n", "");
 	c = call_incoming(ua, 6000);
 	cr_assert_str_eq(c->call_id, b->call_id);
@@ -291,8 +274,7 @@ E2E_TEST(b2b_call, unusable_answer_is_hung_up,
 	struct sip *bye;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_reply(b, 200, NULL, "", "v=0\no=- 1 1 IN IP4 1.2.3.4\ns=-\nt=0 0\n");
 	ua_wait(ua, "ACK", b->call_id, 6000);
 	bye = ua_wait(ua, "BYE", b->call_id, 6000);
@@ -308,8 +290,7 @@ E2E_TEST(b2b_call, retransmissions_are_absorbed,
 	struct sip *bye;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_invite_again(a);
 	call_reply(b, 180, NULL, "", "");
 	call_invite_again(a);
@@ -340,15 +321,10 @@ E2E_TEST(b2b_call, ringing_outlasts_fr_timer,
 	struct call *a, *b;
 
 	lab = flow_lab(&ua, "modparam(\"tm\", \"fr_timer\", 4000)");
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
-	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 6000);
+	a = flow_ring(ua, &b);
 	ua_idle(ua, 6000);
 	cr_assert_eq(ua_count(ua, "408/INVITE", a->call_id), 0);
-	call_accept(b);
-	call_answered(a, 6000);
-	call_ack(a);
+	flow_connect(a, b);
 	flow_hang_up(a, b);
 	end();
 }
@@ -358,8 +334,7 @@ E2E_TEST(b2b_call, ringing_and_answer_in_one_burst,
 {
 	begin();
 	for(int i = 0; i < 200; i++) {
-		struct call *a = call_invite(ua, NULL);
-		struct call *b = call_incoming(ua, 6000);
+		struct call *b, *a = flow_invite(ua, NULL, &b);
 		struct sip *bye;
 
 		call_reply(b, 180, NULL, "", "");

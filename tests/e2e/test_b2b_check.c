@@ -127,12 +127,11 @@ E2E_TEST(b2b_check, client_version_and_anonymity,
 	warned("anonymous", "119 Anonymity not allowed",
 			(struct invite_opt){.headers = "Privacy: id\n"});
 	/* no token at all is nothing against a client */
-	a = call_invite(ua,
+	a = flow_invite(ua,
 			&(struct invite_opt){
-					.headers = "User-Agent: phone/1.0\nPrivacy: none\n"});
-	b = call_incoming(ua, 6000);
-	call_reply(b, 480, NULL, "", "");
-	ua_wait(ua, "480/INVITE", a->call_id, 6000);
+					.headers = "User-Agent: phone/1.0\nPrivacy: none\n"},
+			&b);
+	flow_refuse(a, b, 480);
 	lab_idle(lab, 6000);
 }
 
@@ -142,16 +141,15 @@ E2E_TEST(b2b_check, group_service_and_lists_in_headers_pass,
 	struct call *a, *b;
 
 	lab = flow_lab(&ua, NULL);
-	a = call_invite(ua,
+	a = flow_invite(ua,
 			&(struct invite_opt){
 					.headers = "P-Preferred-Service: "
 							   "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
-							   "largemsg.group\n"});
-	b = call_incoming(ua, 6000);
+							   "largemsg.group\n"},
+			&b);
 	cr_assert_str_eq(sip_hdr(b->in, "P-Asserted-Service"),
 			"urn:urn-7:3gpp-service.ims.icsi.oma.cpm.largemsg.group");
-	call_reply(b, 480, NULL, "", "");
-	ua_wait(ua, "480/INVITE", a->call_id, 6000);
+	flow_refuse(a, b, 480);
 	lab_idle(lab, 6000);
 }
 

@@ -67,17 +67,13 @@ E2E_TEST(b2b_relay, restarted_relay_ends_its_sessions,
 
 	lab = flow_lab(&ua, NULL);
 	a = flow_establish(ua, &b);
-	c = call_invite(ua, NULL);
-	d = call_incoming(ua, 6000);
-	call_reply(d, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", c->call_id, 6000);
+	c = flow_ring(ua, &d);
 	lab_part(lab, "kill", "relay");
 	lab_part(lab, "start", "relay");
 	cr_assert(strstr(flow_bye_comes(a, 10000), "cause=503") != NULL);
 	cr_assert(strstr(flow_bye_comes(b, 6000), "cause=503") != NULL);
 	expect_503(c, 5000);
-	ua_answer(ua, ua_wait(ua, "CANCEL", d->call_id, 6000), 200, "");
-	call_reply(d, 487, NULL, "", "");
+	flow_cancel_comes(d);
 	lab_idle(lab, 8000);
 }
 
@@ -153,8 +149,7 @@ E2E_TEST(b2b_relay, media_that_cannot_be_set_up_ends_the_session,
 	struct call *a, *b;
 
 	lab = flow_lab(&ua, "modparam(\"cpm\", \"msrp_idle\", 60000)");
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	/* passive: the relay connects, and is refused */
 	call_reply(b, 200, NULL, "", sdp_answer("passive"));
 	call_answered(a, 6000);

@@ -34,14 +34,10 @@ E2E_TEST(b2b_trap, cancel_while_ringing, "OL-24: CANCEL answered and sent on")
 	struct call *a, *b;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
-	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 6000);
+	a = flow_ring(ua, &b);
 	call_cancel(a);
 	cancelled(a);
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
-	call_reply(b, 487, NULL, "", "");
+	flow_cancel_comes(b);
 	ua_wait(ua, "ACK", b->call_id, 6000);
 	end();
 }
@@ -52,15 +48,13 @@ E2E_TEST(b2b_trap, cancel_before_any_1xx,
 	struct call *a, *b;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_cancel(a);
 	cancelled(a);
 	ua_idle(ua, 1500);
 	cr_assert_eq(ua_count(ua, "CANCEL", b->call_id), 0);
 	call_reply(b, 100, NULL, "", "");
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
-	call_reply(b, 487, NULL, "", "");
+	flow_cancel_comes(b);
 	ua_wait(ua, "ACK", b->call_id, 6000);
 	end();
 }
@@ -71,10 +65,7 @@ E2E_TEST(b2b_trap, cancel_and_200_cross,
 	struct call *a, *b;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
-	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 6000);
+	a = flow_ring(ua, &b);
 	call_cancel(a);
 	cancelled(a);
 	ua_wait(ua, "CANCEL", b->call_id, 6000);
@@ -91,8 +82,7 @@ E2E_TEST(b2b_trap, cancel_after_the_answer_is_too_late,
 	struct call *a, *b;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_accept(b);
 	call_answered(a, 6000);
 	call_cancel(a);
@@ -112,8 +102,7 @@ E2E_TEST(b2b_trap, bye_before_the_answer_is_a_cancel,
 	struct sip *ringing;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_reply(b, 180, NULL, "", "");
 	ringing = ua_wait(ua, "180/INVITE", a->call_id, 6000);
 	a->remote = sip_hdr(ringing, "To");
@@ -121,8 +110,7 @@ E2E_TEST(b2b_trap, bye_before_the_answer_is_a_cancel,
 	call_request(a, "BYE", "", "");
 	ua_wait(ua, "200/BYE", a->call_id, 6000);
 	ua_wait(ua, "487/INVITE", a->call_id, 6000);
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
-	call_reply(b, 487, NULL, "", "");
+	flow_cancel_comes(b);
 	end();
 }
 
@@ -146,10 +134,7 @@ E2E_TEST(b2b_trap, cancel_without_a_487_is_no_reason_to_wait,
 	struct call *a, *b;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
-	call_reply(b, 180, NULL, "", "");
-	ua_wait(ua, "180/INVITE", a->call_id, 6000);
+	a = flow_ring(ua, &b);
 	call_cancel(a);
 	cancelled(a);
 	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
@@ -176,12 +161,10 @@ E2E_TEST(b2b_trap, ringing_too_long_is_408,
 	struct call *a, *b;
 
 	lab = flow_lab(&ua, "modparam(\"cpm\", \"ring_timeout\", 3000)");
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_reply(b, 180, NULL, "", "");
 	ua_wait(ua, "408/INVITE", a->call_id, 6000);
-	ua_answer(ua, ua_wait(ua, "CANCEL", b->call_id, 6000), 200, "");
-	call_reply(b, 487, NULL, "", "");
+	flow_cancel_comes(b);
 	end();
 }
 
@@ -191,8 +174,7 @@ E2E_TEST(b2b_trap, answer_after_the_time_is_hung_up,
 	struct call *a, *b;
 
 	lab = flow_lab(&ua, "modparam(\"tm\", \"fr_inv_timer\", 3000)");
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_reply(b, 180, NULL, "", "");
 	ua_wait(ua, "408/INVITE", a->call_id, 6000);
 	call_accept(b);
@@ -208,8 +190,7 @@ E2E_TEST(b2b_trap, lost_ack_of_the_originator,
 	struct sip *ok, *bye;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_accept(b);
 	ok = call_answered(a, 6000);
 	bye = ua_wait(ua, "BYE", a->call_id, 40000);
@@ -269,8 +250,7 @@ E2E_TEST(b2b_trap, two_200s_in_one_burst,
 {
 	begin();
 	for(int i = 0; i < 50; i++) {
-		struct call *a = call_invite(ua, NULL);
-		struct call *b = call_incoming(ua, 6000);
+		struct call *b, *a = flow_invite(ua, NULL, &b);
 		struct sip *bye;
 		const char *lost;
 
@@ -298,8 +278,7 @@ E2E_TEST(b2b_trap, callee_hangs_up_before_the_ack,
 	struct call *a, *b;
 
 	begin();
-	a = call_invite(ua, NULL);
-	b = call_incoming(ua, 6000);
+	a = flow_invite(ua, NULL, &b);
 	call_accept(b);
 	ua_wait(ua, "ACK", b->call_id, 6000);
 	call_answered(a, 6000);
