@@ -15,12 +15,9 @@ static int simple(struct relayctl *rc, int argc, char **argv,
 	json_t *result;
 	int status;
 
-	if(argc != 1)
-		return relayctl_usage(argv[0]);
-	status = relayctl_connect(rc, RELAYCTL_OWNER, false);
-	if(status != RC_OK)
-		return status;
-	status = relayctl_call(rc, method, NULL, &result);
+	if(relayctl_args(argc, argv, "", NULL, 0) < 0)
+		return RC_USAGE;
+	status = relayctl_ask(rc, method, NULL, &result);
 	if(status != RC_OK)
 		return status;
 	if(rc->json)
@@ -36,11 +33,9 @@ int relayctl_ping(struct relayctl *rc, int argc, char **argv)
 	json_t *result;
 	int status;
 
-	if(argc != 1)
-		return relayctl_usage(argv[0]);
-	status = relayctl_connect(rc, RELAYCTL_OWNER, false);
-	if(status == RC_OK)
-		status = relayctl_call(rc, "ping", NULL, &result);
+	if(relayctl_args(argc, argv, "", NULL, 0) < 0)
+		return RC_USAGE;
+	status = relayctl_ask(rc, "ping", NULL, &result);
 	if(status != RC_OK)
 		return status;
 	json_decref(result);
@@ -66,14 +61,12 @@ int relayctl_drain(struct relayctl *rc, int argc, char **argv)
 int relayctl_log_level(struct relayctl *rc, int argc, char **argv)
 {
 	json_t *result;
-	int status;
+	int status, at = relayctl_args(argc, argv, "", NULL, 1);
 
-	if(argc != 2)
-		return relayctl_usage(argv[0]);
-	status = relayctl_connect(rc, RELAYCTL_OWNER, false);
-	if(status == RC_OK)
-		status = relayctl_call(
-				rc, "log.level", json_pack("{s:s}", "level", argv[1]), &result);
+	if(at < 0)
+		return RC_USAGE;
+	status = relayctl_ask(
+			rc, "log.level", json_pack("{s:s}", "level", argv[at]), &result);
 	if(status != RC_OK)
 		return status;
 	if(rc->json)
@@ -112,10 +105,8 @@ int relayctl_stats(struct relayctl *rc, int argc, char **argv)
 {
 	json_t *stats, *v;
 	const char *name;
-	int status = relayctl_connect(rc, RELAYCTL_OWNER, false);
+	int status = relayctl_ask(rc, "stats", NULL, &stats);
 
-	if(status == RC_OK)
-		status = relayctl_call(rc, "stats", NULL, &stats);
 	if(status != RC_OK)
 		return status;
 	if(rc->json)
@@ -130,11 +121,11 @@ int relayctl_stats(struct relayctl *rc, int argc, char **argv)
 
 int relayctl_events(struct relayctl *rc, int argc, char **argv)
 {
-	int status;
+	int status, at = relayctl_args(argc, argv, "", NULL, 1);
 
-	if(argc != 2)
-		return relayctl_usage(argv[0]);
-	status = relayctl_connect(rc, argv[1], true);
+	if(at < 0)
+		return RC_USAGE;
+	status = relayctl_connect(rc, argv[at], true);
 	while(status == RC_OK) {
 		json_t *event;
 

@@ -201,12 +201,7 @@ int relayctl_open(struct relayctl *rc, int argc, char **argv)
 					&a));
 	put_u64(params, "max_bytes", a.max_bytes);
 	put_u64(params, "idle_ms", a.idle_s * 1000);
-	status = relayctl_connect(rc, RELAYCTL_OWNER, false);
-	if(status != RC_OK) {
-		json_decref(params);
-		return status;
-	}
-	status = relayctl_call(rc, "session.create", params, &result);
+	status = relayctl_ask(rc, "session.create", params, &result);
 	if(status != RC_OK)
 		return status;
 	add_peer_paths(result, a.from, a.to);

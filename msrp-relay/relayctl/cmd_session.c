@@ -4,7 +4,6 @@
  */
 #include "relayctl.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,16 +102,11 @@ static int list_all(struct relayctl *rc, const char *owner)
 
 int relayctl_sessions(struct relayctl *rc, int argc, char **argv)
 {
-	const char *owner = NULL;
-	int opt, status;
+	const char *owner;
+	int status;
 
-	while((opt = getopt(argc, argv, "o:")) != -1) {
-		if(opt != 'o')
-			return relayctl_usage(argv[0]);
-		owner = optarg;
-	}
-	if(optind != argc)
-		return relayctl_usage(argv[0]);
+	if(relayctl_args(argc, argv, "o:", &owner, 0) < 0)
+		return RC_USAGE;
 	status = relayctl_connect(rc, RELAYCTL_OWNER, false);
 	return status == RC_OK ? list_all(rc, owner) : status;
 }
@@ -120,14 +114,12 @@ int relayctl_sessions(struct relayctl *rc, int argc, char **argv)
 int relayctl_show(struct relayctl *rc, int argc, char **argv)
 {
 	json_t *result;
-	int status;
+	int status, at = relayctl_args(argc, argv, "", NULL, 1);
 
-	if(argc != 2)
-		return relayctl_usage(argv[0]);
-	status = relayctl_connect(rc, RELAYCTL_OWNER, false);
-	if(status == RC_OK)
-		status = relayctl_call(rc, "session.show",
-				json_pack("{s:s}", "session", argv[1]), &result);
+	if(at < 0)
+		return RC_USAGE;
+	status = relayctl_ask(rc, "session.show",
+			json_pack("{s:s}", "session", argv[at]), &result);
 	if(status != RC_OK)
 		return status;
 	if(rc->json)
@@ -141,28 +133,21 @@ int relayctl_show(struct relayctl *rc, int argc, char **argv)
 int relayctl_close(struct relayctl *rc, int argc, char **argv)
 {
 	json_t *result;
-	bool abort_it = false;
-	int opt, status;
+	const char *abort_it;
+	int status, at = relayctl_args(argc, argv, "a", &abort_it, 1);
 
-	while((opt = getopt(argc, argv, "a")) != -1) {
-		if(opt != 'a')
-			return relayctl_usage(argv[0]);
-		abort_it = true;
-	}
-	if(optind != argc - 1)
-		return relayctl_usage(argv[0]);
-	status = relayctl_connect(rc, RELAYCTL_OWNER, false);
-	if(status == RC_OK)
-		status = relayctl_call(rc, "session.close",
-				json_pack("{s:s, s:b}", "session", argv[optind], "abort",
-						(int)abort_it),
-				&result);
+	if(at < 0)
+		return RC_USAGE;
+	status = relayctl_ask(rc, "session.close",
+			json_pack("{s:s, s:b}", "session", argv[at], "abort",
+					abort_it != NULL),
+			&result);
 	if(status != RC_OK)
 		return status;
 	if(rc->json)
 		relayctl_print(result);
 	else if(json_is_true(json_object_get(result, "gone")))
-		printf("session %s: there is none\n", argv[optind]);
+		printf("session %s: there is none\n", argv[at]);
 	else
 		print_session(result);
 	json_decref(result);

@@ -53,6 +53,22 @@ void relayctl_disconnect(struct relayctl *rc);
 int relayctl_call(struct relayctl *rc, const char *method, json_t *params,
 		json_t **result);
 
+/* The same on a connection made for it: all that most commands do. */
+int relayctl_ask(struct relayctl *rc, const char *method, json_t *params,
+		json_t **result);
+
+/**
+ * Read the arguments of a command that has one option at most.
+ *
+ * @param option as for getopt: "", "a" or "o:"
+ * @param value  NULL when it is not given, "" for one without a value
+ * @param n      how many arguments follow
+ *
+ * @return index of the first in argv; -1: wrong, the usage has been printed
+ */
+int relayctl_args(
+		int argc, char **argv, const char *option, const char **value, int n);
+
 /* Wait for the next event without limit; *params a new reference. */
 int relayctl_event(struct relayctl *rc, json_t **params);
 
