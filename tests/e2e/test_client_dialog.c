@@ -59,6 +59,20 @@ static void call(
 			c->sdp);
 }
 
+/* The client's 200, acknowledged, and its MSRP connection taken. */
+static struct net_msg *established(struct caller *c)
+{
+	int port, listener = net_msrp_listen(&port);
+	struct net_msg *ok;
+
+	call(c, port, NULL, NULL);
+	ok = net_response(c->n, "INVITE", 3000);
+	c->to = net_header(ok->text, "To");
+	request(c, "ACK", 1, NULL, NULL);
+	net_msrp_accept(listener, 3000);
+	return ok;
+}
+
 E2E_TEST(client_dialog, answer_is_repeated_until_the_ack_comes,
 		"CL-15: lost ACK; the active client connects after it, not before")
 {
@@ -92,14 +106,8 @@ E2E_TEST(client_dialog, refreshes_get_the_same_description,
 		"CL-15: UPDATE and re-INVITE within the dialog (RFC 4028)")
 {
 	struct caller c;
-	struct net_msg *ok, *again;
-	int port, listener = net_msrp_listen(&port);
+	struct net_msg *ok = established(&c), *again;
 
-	call(&c, port, NULL, NULL);
-	ok = net_response(c.n, "INVITE", 3000);
-	c.to = net_header(ok->text, "To");
-	request(&c, "ACK", 1, NULL, NULL);
-	net_msrp_accept(listener, 3000);
 	request(&c, "UPDATE", 2,
 			"Supported: timer\r\nSession-Expires: 900;refresher=uac\r\n", NULL);
 	again = net_response(c.n, "UPDATE", 3000);
@@ -142,14 +150,9 @@ E2E_TEST(client_dialog, client_that_leaves_ends_its_dialogs,
 		"SIGTERM in the middle of a message")
 {
 	struct caller c;
-	struct net_msg *ok, *bye;
-	int port, listener = net_msrp_listen(&port);
+	struct net_msg *bye;
 
-	call(&c, port, NULL, NULL);
-	ok = net_response(c.n, "INVITE", 3000);
-	c.to = net_header(ok->text, "To");
-	request(&c, "ACK", 1, NULL, NULL);
-	net_msrp_accept(listener, 3000);
+	established(&c);
 	proc_signal(c.p, SIGTERM);
 	bye = net_take(c.n, "BYE", 3000);
 	net_reply(c.n, bye, "200 OK", NULL, NULL);

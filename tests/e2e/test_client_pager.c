@@ -148,27 +148,35 @@ static void check_list(
 	cr_assert_str_eq(net_cpim(at, "To"), fmt("<%s>", ruri));
 }
 
+/* Replies go to Reply-To, else to the originator, beside the --to bob. */
+static void check_reply_lists(const char *option, const char *ruri)
+{
+	static const char *const to_desk[] = {
+			"sip:desk@cpm.test", "sip:bob@cpm.test"};
+	static const char *const to_carol[] = {
+			"sip:carol@cpm.test", "sip:bob@cpm.test"};
+	struct net *n = net_open();
+	struct proc *p;
+
+	SEND(n, p, option, ruri, "--reply-from",
+			flow_received_file("\"reply_to\":\"sip:desk@cpm.test\","));
+	check_list(answered(n, p), ruri, to_desk, 2);
+	SEND(n, p, option, ruri, "--reply-from", flow_received_file(""));
+	check_list(answered(n, p), ruri, to_carol, 2);
+}
+
 E2E_TEST(client_pager, one_to_many_goes_to_the_exploder_with_a_list,
 		"CP-11 CP-03 CG-02: EXPLODER-URI, resource list, CPIM To")
 {
 	static const char *const uris[] = {
 			"sip:bob@cpm.test", "sip:carol@cpm.test", "tel:+15550104"};
-	static const char *const reply[] = {
-			"sip:desk@cpm.test", "sip:bob@cpm.test"};
-	static const char *const reply2[] = {
-			"sip:carol@cpm.test", "sip:bob@cpm.test"};
 	struct net *n = net_open();
 	struct proc *p;
 
 	SEND(n, p, "--exploder", "sip:exploder@cpm.test", "--to", "carol", "--to",
 			"+15550104");
 	check_list(answered(n, p), "sip:exploder@cpm.test", uris, 3);
-	SEND(n, p, "--exploder", "sip:exploder@cpm.test", "--reply-from",
-			flow_received_file("\"reply_to\":\"sip:desk@cpm.test\","));
-	check_list(answered(n, p), "sip:exploder@cpm.test", reply, 2);
-	SEND(n, p, "--exploder", "sip:exploder@cpm.test", "--reply-from",
-			flow_received_file(""));
-	check_list(answered(n, p), "sip:exploder@cpm.test", reply2, 2);
+	check_reply_lists("--exploder", "sip:exploder@cpm.test");
 }
 
 E2E_TEST(client_pager, ad_hoc_group_goes_to_the_controlling_function,
@@ -176,21 +184,12 @@ E2E_TEST(client_pager, ad_hoc_group_goes_to_the_controlling_function,
 {
 	static const char *const uris[] = {
 			"sip:bob@cpm.test", "sip:carol@cpm.test"};
-	static const char *const reply[] = {
-			"sip:desk@cpm.test", "sip:bob@cpm.test"};
-	static const char *const reply2[] = {
-			"sip:carol@cpm.test", "sip:bob@cpm.test"};
 	struct net *n = net_open();
 	struct proc *p;
 
 	SEND(n, p, "--conference", "sip:conference@cpm.test", "--to", "carol");
 	check_list(answered(n, p), "sip:conference@cpm.test", uris, 2);
-	SEND(n, p, "--conference", "sip:conference@cpm.test", "--reply-from",
-			flow_received_file("\"reply_to\":\"sip:desk@cpm.test\","));
-	check_list(answered(n, p), "sip:conference@cpm.test", reply, 2);
-	SEND(n, p, "--conference", "sip:conference@cpm.test", "--reply-from",
-			flow_received_file(""));
-	check_list(answered(n, p), "sip:conference@cpm.test", reply2, 2);
+	check_reply_lists("--conference", "sip:conference@cpm.test");
 }
 
 E2E_TEST(client_pager, pre_defined_group_is_the_request_uri,
