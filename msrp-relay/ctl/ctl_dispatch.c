@@ -21,6 +21,7 @@ static const struct
 		{"session.close", ctl_session_close},
 		{"session.show", ctl_session_show},
 		{"session.list", ctl_session_list},
+		{"content.put", ctl_content_put},
 		{"leg.add", ctl_leg_add},
 		{"leg.start", ctl_leg_start},
 		{"leg.close", ctl_leg_close},

@@ -102,6 +102,7 @@ json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq)
 	static const char *const types[] = {
 			[RELAY_EV_LEG_BOUND] = "leg.bound",
 			[RELAY_EV_MESSAGE_RECEIVED] = "message.received",
+			[RELAY_EV_MESSAGE_ABORTED] = "message.aborted",
 			[RELAY_EV_LEG_DELIVERED] = "leg.delivered",
 			[RELAY_EV_LEG_FAILED] = "leg.failed",
 			[RELAY_EV_SESSION_IDLE] = "session.idle",
@@ -113,10 +114,11 @@ json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq)
 	put_str(o, "session", ev->session);
 	put_str(o, "leg", ev->leg);
 	if(ev->type == RELAY_EV_MESSAGE_RECEIVED
+			|| ev->type == RELAY_EV_MESSAGE_ABORTED
 			|| ev->type == RELAY_EV_LEG_DELIVERED)
 		put_u64(o, "bytes", ev->bytes);
 	put_str(o, "message_id", ev->message_id);
-	if(ev->type == RELAY_EV_LEG_FAILED)
+	if(ev->type == RELAY_EV_LEG_FAILED || ev->type == RELAY_EV_MESSAGE_ABORTED)
 		put_u64(o, "status", (uint64_t)ev->status);
 	put_str(o, "error", ev->error);
 	return o;

@@ -100,6 +100,7 @@ typedef void ctl_method(struct ctl_request *rq, json_t *params);
 ctl_method ctl_hello;
 ctl_method ctl_session_create, ctl_session_close, ctl_session_list,
 		ctl_session_show;
+ctl_method ctl_content_put;
 ctl_method ctl_leg_add, ctl_leg_start, ctl_leg_close;
 ctl_method ctl_ping, ctl_stats, ctl_log_level, ctl_reload, ctl_drain;
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "ctl_content.h"
 #include "ctl_leg.h"
 #include "ctl_param.h"
 #include "log/log.h"
@@ -53,11 +54,47 @@ static bool same_name_twice(const struct relay_leg_params *legs, int n)
 	return false;
 }
 
+/* Where the message comes from and how it is held. */
+static void read_source(struct params *p, struct param_fault *fault,
+		struct relay_session_params *sp, struct relay_content *content)
+{
+	static const char *const answers[] = {"all", "first", NULL};
+	json_t *object = params_object(p, "content", PARAM_OPTIONAL);
+
+	sp->setup_ms = (int)params_u64(
+			p, "setup_ms", PARAM_OPTIONAL, 1000, 24 * 3600 * 1000, 0);
+	sp->keep = params_bool(p, "keep", PARAM_OPTIONAL, object != NULL);
+	sp->answer = (enum relay_answer)params_choice(
+			p, "answer", PARAM_OPTIONAL, answers, RELAY_ANSWER_ALL);
+	if(object == NULL)
+		return;
+	ctl_content_read(object, fault, content);
+	sp->content = content;
+	if(!sp->keep)
+		params_fault(p, "keep", "content is always kept");
+	if(sp->max_bytes && content->bytes > sp->max_bytes)
+		params_fault(p, "content.bytes", "more than max_bytes");
+}
+
+static void read_legs(struct ctl_request *rq, json_t *list,
+		struct param_fault *fault, struct ctl_leg_args *args,
+		struct relay_leg_params *legs, int n)
+{
+	for(int i = 0; i < n; i++) {
+		char prefix[24];
+
+		snprintf(prefix, sizeof(prefix), "legs[%d].", i);
+		ctl_leg_read(json_array_get(list, (size_t)i), prefix,
+				rq->client->server->tls, fault, &args[i], &legs[i]);
+	}
+}
+
 void ctl_session_create(struct ctl_request *rq, json_t *params)
 {
 	struct relay_session_params sp = {.owner = rq->client->owner};
 	struct relay_leg_params legs[RELAY_LEGS_MAX];
 	struct ctl_leg_args *args;
+	struct relay_content content = {0};
 	struct param_fault fault = {0};
 	struct params p;
 	json_t *list;
@@ -71,17 +108,17 @@ void ctl_session_create(struct ctl_request *rq, json_t *params)
 			&p, "max_bytes", PARAM_OPTIONAL, 1, (uint64_t)INT64_MAX, 0);
 	sp.idle_ms = (int)params_u64(
 			&p, "idle_ms", PARAM_OPTIONAL, 1000, 24 * 3600 * 1000, 0);
-	list = params_array(&p, "legs", PARAM_REQUIRED, 1, RELAY_LEGS_MAX);
+	read_source(&p, &fault, &sp, &content);
+	list = params_array(&p, "legs",
+			sp.content ? PARAM_OPTIONAL : PARAM_REQUIRED, sp.content ? 0 : 1,
+			RELAY_LEGS_MAX);
 	sp.n_legs = (int)json_array_size(list);
-	for(int i = 0; i < sp.n_legs; i++) {
-		char prefix[24];
-
-		snprintf(prefix, sizeof(prefix), "legs[%d].", i);
-		ctl_leg_read(json_array_get(list, (size_t)i), prefix,
-				rq->client->server->tls, &fault, &args[i], &legs[i]);
-	}
-	if(list && fault.name[0] == '\0' && count_receivers(legs, sp.n_legs) != 1)
-		params_fault(&p, "legs", "not exactly one leg of direction recv");
+	read_legs(rq, list, &fault, args, legs, sp.n_legs);
+	if(list && fault.name[0] == '\0'
+			&& count_receivers(legs, sp.n_legs) != (sp.content ? 0 : 1))
+		params_fault(&p, "legs",
+				sp.content ? "with content, no leg of direction recv"
+						   : "not exactly one leg of direction recv");
 	if(list && fault.name[0] == '\0' && same_name_twice(legs, sp.n_legs))
 		params_fault(&p, "legs", "two legs of one name");
 	sp.legs = legs;

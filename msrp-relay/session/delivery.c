@@ -79,6 +79,7 @@ void delivery_start(struct message *m, struct leg *l)
 
 	d->m = m;
 	d->leg = l;
+	m->had_leg = true;
 	d->sibling = m->deliveries;
 	m->deliveries = d;
 	m->n_open++;
@@ -137,6 +138,77 @@ void delivery_add(struct delivery *d, struct buf *b, const char *p, size_t n)
 	d->tail = s;
 }
 
+void delivery_keep(struct message *m, struct buf *b, const char *p, size_t n)
+{
+	struct worker *w = m->in->session->w;
+	struct segment *s = segment_new(w);
+
+	if(n < b->cap / BUF_COPY_PART) {
+		s->b = buf_new(b->pool, (uint32_t)n);
+		memcpy(s->b->data, p, n);
+		s->b->used = (uint32_t)n;
+		s->p = s->b->data;
+	} else {
+		s->b = buf_ref(b);
+		s->p = p;
+	}
+	s->n = n;
+	s->chunk_end = false;
+	s->next = NULL;
+	if(m->kept_tail)
+		m->kept_tail->next = s;
+	else
+		m->kept = s;
+	m->kept_tail = s;
+}
+
+void delivery_keep_end(struct message *m)
+{
+	if(m->kept_tail)
+		m->kept_tail->chunk_end = true;
+}
+
+void delivery_keep_drop(struct message *m)
+{
+	struct segment *s;
+
+	while((s = m->kept) != NULL) {
+		m->kept = s->next;
+		segment_free(m->in->session->w, s);
+	}
+	m->kept_tail = NULL;
+}
+
+/* A kept message from its first byte. */
+static void join_kept(struct message *m, struct leg *l)
+{
+	struct delivery *d;
+
+	delivery_start(m, l);
+	d = l->queue_tail;
+	for(const struct segment *s = m->kept; s; s = s->next) {
+		delivery_add(d, s->b, s->p, s->n);
+		d->tail->chunk_end = s->chunk_end;
+	}
+}
+
+static int join_keeping(struct leg *l)
+{
+	struct message *m = l->session->in->messages_list, *last = NULL;
+
+	if(m && m->aborted)
+		return -1;
+	/* The list has the newest first. */
+	while(last != l->session->in->messages_list) {
+		for(m = l->session->in->messages_list; m->next != last; m = m->next)
+			;
+		last = m;
+		if(!m->aborted)
+			join_kept(m, l);
+	}
+	return 0;
+}
+
 /* Another delivery of the message that has not sent anything yet. */
 static const struct delivery *untouched(const struct message *m)
 {
@@ -154,6 +226,8 @@ int delivery_join(struct leg *l)
 	struct delivery *d;
 	const struct segment *s;
 
+	if(in && l->session->keep)
+		return join_keeping(l);
 	if(in == NULL || in->messages > 0
 			|| (in->messages_list && in->messages_list->next))
 		return -1;
@@ -249,6 +323,8 @@ void delivery_close(struct delivery *d, int status, const char *error)
 		return;
 	d->closed = true;
 	m->n_open--;
+	if(l->session->keep)
+		session_activity(l->session);
 	delivery_unqueue(d);
 	if(status == 200) {
 		m->n_ok++;
@@ -286,9 +362,13 @@ void delivery_recheck(struct leg *l)
 	for(d = l->queue; d; d = next) {
 		struct message *m = d->m;
 		next = d->next;
-		if(message_type_accepted(l->accept_types, slice_str(m->content_type)))
+		uint64_t size = m->total_known ? m->total : m->received;
+		if(!message_type_accepted(l->accept_types, slice_str(m->content_type)))
+			delivery_close(d, 415, "media type not accepted");
+		else if(l->peer_max_bytes && size > l->peer_max_bytes)
+			delivery_close(d, 413, "the message is larger than its max-size");
+		else
 			continue;
-		delivery_close(d, 415, "media type not accepted");
 		message_settle(m);
 	}
 }

@@ -138,7 +138,8 @@ static int message_of(struct leg *l, const struct msrp_head *h,
 		if(!r->total_any && max && r->total > max)
 			return 413;
 		forget_stale(l);
-		if(l->n_unfinished >= LEG_MESSAGES_MAX)
+		if(l->n_unfinished >= LEG_MESSAGES_MAX
+				|| (l->session->keep && l->n_messages >= SESSION_KEPT_MAX))
 			return 413;
 		m = message_new(l, h);
 	} else if(r->start > m->received + 1) {
@@ -292,17 +293,11 @@ void inbound_content(
 static void message_completed(struct msrp_conn *mc, struct slice tid)
 {
 	struct message *m = mc->chunk.m;
-	struct leg *in = m->in;
 
-	m->complete = true;
-	in->n_unfinished--;
-	stat_add(&in->session->w->stats, messages_received_total, 1);
 	memcpy(m->held, tid.p, tid.n);
 	m->failure_report = mc->chunk.failure_report;
 	mc->chunk.answered = true; /* message_settle does it */
-	session_event(in->session, RELAY_EV_MESSAGE_RECEIVED, in, m->id,
-			m->received, 0, NULL);
-	message_chunk_end(m);
+	message_complete(m);
 }
 
 void inbound_end(struct msrp_conn *mc, struct slice tid, char flag)

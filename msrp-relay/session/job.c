@@ -91,6 +91,16 @@ void job_copy_leg(struct job *j, struct relay_leg_params *to,
 	}
 }
 
+void job_copy_content(struct job *j, const struct relay_content *from)
+{
+	struct relay_content *to = job_alloc(j, sizeof(*to));
+
+	*to = *from;
+	to->type = job_str(j, from->type);
+	to->message_id = job_str(j, from->message_id);
+	j->create.content = to;
+}
+
 static void describe_leg(
 		struct job *j, struct relay_leg_info *to, const struct leg *l)
 {
@@ -125,7 +135,7 @@ void job_describe(struct job *j, struct relay_session_info *to,
 {
 	uint64_t now = worker_now(s->w);
 	struct relay_leg_info *legs =
-			job_alloc(j, (size_t)s->n_legs * sizeof(*legs));
+			job_alloc(j, (size_t)(only ? 1 : s->n_legs) * sizeof(*legs));
 	int n = 0;
 
 	to->session = job_str(j, s->name);
@@ -134,6 +144,8 @@ void job_describe(struct job *j, struct relay_session_info *to,
 	to->age_ms = now - s->created_at;
 	to->idle_ms = now - s->active_at;
 	to->worker = s->w->index;
+	to->keep = s->keep;
+	to->received = s->in ? s->in->bytes : 0;
 	for(const struct leg *l = s->legs; l; l = l->next)
 		if(only == NULL || only == l)
 			describe_leg(j, &legs[n++], l);

@@ -19,6 +19,7 @@ enum job_kind
 {
 	JOB_CREATE,
 	JOB_LEG_ADD,
+	JOB_PUT,
 	JOB_LEG_START,
 	JOB_LEG_CLOSE,
 	JOB_CLOSE,
@@ -74,6 +75,7 @@ struct job
 	struct relay_session_params create;
 	struct relay_leg_params add;
 	struct relay_peer peer;
+	struct relay_put put;
 	bool abort;
 	const char **names; /* of a listing */
 	int n_names, *places;
@@ -100,6 +102,9 @@ void job_copy_peer(
 		struct job *j, struct relay_peer *to, const struct relay_peer *from);
 void job_copy_leg(struct job *j, struct relay_leg_params *to,
 		const struct relay_leg_params *from);
+
+/* Into j->create. */
+void job_copy_content(struct job *j, const struct relay_content *from);
 
 /* Describe a session, or one leg of it, in the job's memory. */
 void job_describe(struct job *j, struct relay_session_info *to,

@@ -59,10 +59,24 @@ struct leg *leg_new(struct session *s, const struct relay_leg_params *p)
 	return l;
 }
 
+struct leg *leg_source(struct session *s)
+{
+	struct leg *l = xcalloc(sizeof(*l));
+
+	l->session = s;
+	l->direction = RELAY_RECV;
+	l->state = RELAY_LEG_BOUND;
+	return l;
+}
+
 void leg_free(struct leg *l)
 {
 	struct worker *w = l->session->w;
 
+	if(l->session->content && l == l->session->in) {
+		free(l);
+		return;
+	}
 	leg_detach(l);
 	HASH_DEL(w->legs, l);
 	msrp_conn_leg_changed(w, l);
@@ -110,6 +124,7 @@ void leg_bound(struct leg *l)
 		return;
 	l->bound = true;
 	l->error = NULL;
+	wheel_disarm(&l->session->w->net.wheel, &l->timer);
 	if(l->state != RELAY_LEG_DONE)
 		l->state = RELAY_LEG_BOUND;
 	stat_add(&l->session->w->stats, legs_bound_total, 1);
@@ -371,6 +386,15 @@ static void leg_connect(struct leg *l)
 	}
 }
 
+/* In a session that keeps its message the others shall not wait for a peer
+ * that does not come. */
+static void on_wait_time(struct wheel_timer *timer)
+{
+	struct leg *l = (struct leg *)((char *)timer - offsetof(struct leg, timer));
+
+	leg_fail(l, 408, "the peer did not connect");
+}
+
 void leg_start(struct leg *l, const struct relay_peer *p)
 {
 	struct msrp_uri first;
@@ -397,8 +421,12 @@ void leg_start(struct leg *l, const struct relay_peer *p)
 	delivery_recheck(l);
 	l->state = RELAY_LEG_WAITING;
 	session_activity(l->session);
-	if(l->connect)
+	if(l->connect) {
 		leg_connect(l);
-	else
-		msrp_conn_leg_changed(l->session->w, l);
+		return;
+	}
+	if(l->session->keep && l->direction == RELAY_SEND)
+		wheel_arm(&l->session->w->net.wheel, &l->timer,
+				(uint64_t)l->session->idle_ms, on_wait_time);
+	msrp_conn_leg_changed(l->session->w, l);
 }

@@ -95,6 +95,7 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 	struct message *m = message_alloc(in->session->w, h->content_type);
 	struct leg *l;
 	int refused = 0, none = 0;
+	bool keep = in->session->keep;
 
 	m->in = in;
 	m->next = in->messages_list;
@@ -122,7 +123,9 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 			delivery_start(m, l);
 		}
 	}
-	if(m->n_open == 0)
+	m->had_leg = m->n_open > 0 || refused || none;
+	/* For a kept message a leg may still come. */
+	if(m->n_open == 0 && (m->had_leg || !keep))
 		m->status = refused ? refused : none ? none : 481;
 	return m;
 }
@@ -155,10 +158,13 @@ void outbound_wait_less(struct leg *l)
 void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 {
 	size_t limit = m->in->session->w->conf->leg_buffer_bytes;
+	bool keep = m->in->session->keep;
 	struct delivery *d, *next;
 
 	m->received += n;
 	m->in->bytes += n;
+	if(keep)
+		delivery_keep(m, b, p, n);
 	stat_add(&m->in->session->w->stats, content_bytes_total, n);
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
@@ -170,7 +176,7 @@ void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 		}
 		delivery_add(d, b, p, n);
 		leg_ready(d->leg);
-		if(d->leg->queued <= limit)
+		if(keep || d->leg->queued <= limit)
 			continue;
 		/* A message that another one of the same sender holds up would stop
 		 * him for good: he sends the end of the first on this connection. */
@@ -186,6 +192,7 @@ void message_chunk_end(struct message *m)
 {
 	if(m->in->n_messages > LEG_PENDING_MAX)
 		reader_stop(m->in);
+	delivery_keep_end(m);
 	for(struct delivery *d = m->deliveries; d; d = d->sibling) {
 		if(d->closed)
 			continue;
@@ -211,6 +218,9 @@ void message_abort(struct message *m)
 	m->aborted = true;
 	m->in->n_unfinished--;
 	stat_add(&m->in->session->w->stats, messages_aborted_total, 1);
+	if(!m->in->session->closing && m->in->state != RELAY_LEG_CLOSED)
+		session_event(m->in->session, RELAY_EV_MESSAGE_ABORTED, m->in, m->id,
+				m->received, m->status, NULL);
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
 		if(d->closed)
@@ -231,6 +241,7 @@ void message_free(struct message *m)
 	*m->pprev = m->next;
 	if(m->next)
 		m->next->pprev = m->pprev;
+	delivery_keep_drop(m);
 	while((d = m->deliveries) != NULL) {
 		m->deliveries = d->sibling;
 		if(!d->closed) {
@@ -254,14 +265,36 @@ void message_free(struct message *m)
 	outbound_wait_less(in);
 }
 
+void message_complete(struct message *m)
+{
+	struct session *s = m->in->session;
+
+	m->complete = true;
+	m->in->n_unfinished--;
+	stat_add(&s->w->stats, messages_received_total, 1);
+	session_event(s, RELAY_EV_MESSAGE_RECEIVED, s->content ? NULL : m->in,
+			m->id, m->received, 0, NULL);
+	message_chunk_end(m);
+}
+
+/* Can the sender be told how it ended? */
+static bool decided(const struct message *m)
+{
+	const struct session *s = m->in->session;
+
+	if(s->answer == RELAY_ANSWER_FIRST && m->n_ok > 0)
+		return true;
+	return m->n_open == 0 && (m->had_leg || !s->keep);
+}
+
 void message_settle(struct message *m)
 {
 	bool ended = m->complete || m->aborted;
 	struct leg *in = m->in;
 
-	if(m->n_open > 0 || m->in_chunk)
+	if(m->in_chunk)
 		return;
-	if(m->complete && !m->answered) {
+	if(m->complete && !m->answered && decided(m)) {
 		m->answered = true;
 		if(m->n_ok > 0)
 			m->status = 200;
@@ -275,11 +308,13 @@ void message_settle(struct message *m)
 			in->state = RELAY_LEG_DONE;
 		}
 	}
+	if(m->n_open > 0)
+		return;
 	if(m->success_report && m->n_ok > 0 && m->n_await == 0 && !m->reported
 			&& m->complete) {
 		m->reported = true;
 		report_send(m, 200, m->received);
 	}
-	if(ended && m->n_await == 0)
+	if(ended && m->n_await == 0 && (m->aborted || !in->session->keep))
 		message_free(m);
 }

@@ -220,6 +220,8 @@ void relay_session_create(struct relay *r, const struct relay_session_params *p,
 	j->create.legs = legs;
 	for(int i = 0; i < p->n_legs; i++)
 		job_copy_leg(j, &legs[i], &p->legs[i]);
+	if(p->content)
+		job_copy_content(j, p->content);
 	if(e == NULL) {
 		if(r->draining) {
 			refuse(r, j, RELAY_DRAINING);
@@ -261,6 +263,19 @@ void relay_leg_add(struct relay *r, const char *session,
 	struct job *j = command(r, JOB_LEG_ADD, session, cb, arg);
 
 	job_copy_leg(j, &j->add, p);
+	forward(r, j, RELAY_UNKNOWN);
+}
+
+void relay_content_put(struct relay *r, const char *session,
+		const struct relay_put *put, relay_done_cb *cb, void *arg)
+{
+	struct job *j = command(r, JOB_PUT, session, cb, arg);
+	char *data = job_alloc(j, put->n);
+
+	j->put = *put;
+	if(put->n > 0)
+		memcpy(data, put->data, put->n);
+	j->put.data = data;
 	forward(r, j, RELAY_UNKNOWN);
 }
 

@@ -13,10 +13,13 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define RELAY_ID_MAX 64     /* bytes of a session id or owner, without NUL */
-#define RELAY_LEG_MAX 32    /* bytes of a leg name, without NUL */
-#define RELAY_LEGS_MAX 64   /* legs of one session in one create */
-#define RELAY_PATH_MAX 1024 /* bytes of an a=path */
+#define RELAY_ID_MAX 64       /* bytes of a session id or owner, without NUL */
+#define RELAY_LEG_MAX 32      /* bytes of a leg name, without NUL */
+#define RELAY_LEGS_MAX 64     /* legs of one session in one create */
+#define RELAY_LEGS_LIMIT 4096 /* legs of one session in all */
+#define RELAY_TYPE_MAX 255    /* bytes of a Content-Type */
+#define RELAY_PUT_MAX (32 * 1024) /* bytes of one piece of content */
+#define RELAY_PATH_MAX 1024       /* bytes of an a=path */
 
 struct relay;
 struct stats;
@@ -53,6 +56,7 @@ enum relay_rc
 	RELAY_DRAINING = -32004,
 	RELAY_STATE = -32005,
 	RELAY_LATE = -32006,
+	RELAY_OFFSET = -32007,
 	RELAY_INTERNAL = -32603
 };
 
@@ -101,11 +105,30 @@ struct relay_leg_params
 	const struct relay_peer *peer; /* NULL: relay_leg_start follows */
 };
 
+/* When the sender's last chunk is answered 200. */
+enum relay_answer
+{
+	RELAY_ANSWER_ALL,  /* every leg has decided */
+	RELAY_ANSWER_FIRST /* one leg has taken all of the message */
+};
+
+/* A message that comes over the control socket instead of from a sender. */
+struct relay_content
+{
+	const char *type;       /* Content-Type */
+	const char *message_id; /* an MSRP ident */
+	uint64_t bytes;         /* of all of it */
+};
+
 struct relay_session_params
 {
 	const char *session, *owner;
 	uint64_t max_bytes; /* 0 = configuration */
 	int idle_ms;        /* 0 = configuration */
+	int setup_ms;       /* 0 = usual */
+	bool keep;          /* hold messages for legs that come later */
+	enum relay_answer answer;
+	const struct relay_content *content; /* NULL: a leg receives */
 	int n_legs;
 	const struct relay_leg_params *legs;
 };
@@ -133,6 +156,8 @@ struct relay_session_info
 {
 	const char *session, *owner;
 	const char *state; /* "open" or "closing" */
+	bool keep;
+	uint64_t received; /* content bytes of the sender or of content.put */
 	uint64_t age_ms, idle_ms;
 	int worker;
 	int n_legs;
@@ -153,6 +178,7 @@ enum relay_event_type
 {
 	RELAY_EV_LEG_BOUND,
 	RELAY_EV_MESSAGE_RECEIVED,
+	RELAY_EV_MESSAGE_ABORTED,
 	RELAY_EV_LEG_DELIVERED,
 	RELAY_EV_LEG_FAILED,
 	RELAY_EV_SESSION_IDLE
@@ -162,7 +188,7 @@ struct relay_event
 {
 	enum relay_event_type type;
 	const char *owner, *session;
-	const char *leg;        /* NULL for SESSION_IDLE */
+	const char *leg;        /* NULL for SESSION_IDLE, and for content */
 	const char *message_id; /* NULL when not of a message */
 	uint64_t bytes;
 	int status;
@@ -185,6 +211,16 @@ void relay_session_create(struct relay *r, const struct relay_session_params *p,
 		relay_done_cb *cb, void *arg);
 void relay_leg_add(struct relay *r, const char *session,
 		const struct relay_leg_params *p, relay_done_cb *cb, void *arg);
+/* A piece of the content of a session that has no receiving leg. */
+struct relay_put
+{
+	uint64_t offset;  /* bytes before it */
+	const char *data; /* borrowed for the call */
+	size_t n;
+	bool last;
+};
+void relay_content_put(struct relay *r, const char *session,
+		const struct relay_put *put, relay_done_cb *cb, void *arg);
 void relay_leg_start(struct relay *r, const char *session, const char *leg,
 		const struct relay_peer *peer, relay_done_cb *cb, void *arg);
 void relay_leg_close(struct relay *r, const char *session, const char *leg,

@@ -87,15 +87,16 @@ static struct leg *find_leg(const struct session *s, const char *name)
 	return l;
 }
 
-/* Inactivity counts once every leg has been started; a call may ring. */
+/* Inactivity counts once every leg has been started; a call may ring. What is
+ * kept is kept for legs, so the first of them is waited for likewise. */
 static uint64_t time_left(const struct session *s)
 {
 	uint64_t now = worker_now(s->w), end;
-	bool waits = false;
+	bool waits = s->keep && s->n_legs <= (s->content ? 0 : 1);
 
 	for(const struct leg *l = s->legs; l; l = l->next)
 		waits = waits || l->state == RELAY_LEG_NEW;
-	end = waits ? s->created_at + SESSION_SETUP_MS
+	end = waits ? s->leg_at + (uint64_t)s->setup_ms
 				: s->active_at + (uint64_t)s->idle_ms;
 	if(s->closing)
 		end = s->close_by;
@@ -132,9 +133,10 @@ void session_end(struct session *s)
 	HASH_DEL(w->sessions, s);
 	stat_sub(&w->stats, sessions, 1);
 	/* Messages first: they know their legs. */
-	for(l = s->legs; l; l = l->next)
-		while(l->messages_list)
-			message_free(l->messages_list);
+	while(s->in && s->in->messages_list)
+		message_free(s->in->messages_list);
+	if(s->content)
+		leg_free(s->in);
 	s->in = NULL;
 	while((l = s->legs) != NULL) {
 		s->legs = l->next;
@@ -215,6 +217,16 @@ static int create_idle_ms(
 	return p->idle_ms > 0 ? p->idle_ms : w->conf->inactivity_ms;
 }
 
+static int create_setup_ms(const struct relay_session_params *p)
+{
+	return p->setup_ms > 0 ? p->setup_ms : SESSION_SETUP_MS;
+}
+
+static bool create_keep(const struct relay_session_params *p)
+{
+	return p->keep || p->content;
+}
+
 static bool same_create(const struct session *s, const struct job *j)
 {
 	const struct relay_session_params *p = &j->create;
@@ -222,7 +234,9 @@ static bool same_create(const struct session *s, const struct job *j)
 
 	if(strcmp(s->owner, p->owner) != 0
 			|| s->max_bytes != create_max_bytes(s->w, p)
-			|| s->idle_ms != create_idle_ms(s->w, p))
+			|| s->idle_ms != create_idle_ms(s->w, p)
+			|| s->setup_ms != create_setup_ms(p) || s->keep != create_keep(p)
+			|| s->answer != p->answer || !content_same(s, p->content))
 		return false;
 	/* Legs may have been added since. */
 	for(int i = 0; i < p->n_legs; i++, l = l->next) {
@@ -256,18 +270,26 @@ static int do_create(struct worker *w, struct job *j, struct session **out)
 	for(int i = 0; i < p->n_legs; i++)
 		if(check_leg(w, &p->legs[i]) != RELAY_OK)
 			return RELAY_INTERNAL;
+	if(p->content && create_max_bytes(w, p) > 0
+			&& p->content->bytes > create_max_bytes(w, p))
+		return RELAY_LIMIT;
 	s = xcalloc(sizeof(*s));
 	s->w = w;
 	snprintf(s->name, sizeof(s->name), "%s", p->session);
 	snprintf(s->owner, sizeof(s->owner), "%s", p->owner ? p->owner : "");
 	s->max_bytes = create_max_bytes(w, p);
 	s->idle_ms = create_idle_ms(w, p);
-	s->created_at = s->active_at = worker_now(w);
+	s->setup_ms = create_setup_ms(p);
+	s->keep = create_keep(p);
+	s->answer = p->answer;
+	s->created_at = s->active_at = s->leg_at = worker_now(w);
 	HASH_ADD_STR(w->sessions, name, s);
 	stat_add(&w->stats, sessions, 1);
 	stat_add(&w->stats, sessions_total, 1);
 	for(int i = 0; i < p->n_legs; i++)
 		leg_new(s, &p->legs[i]);
+	if(p->content)
+		content_begin(s, p->content);
 	l = s->legs;
 	for(int i = 0; i < p->n_legs; i++, l = l->next)
 		if(p->legs[i].peer)
@@ -305,9 +327,10 @@ static int do_leg_add(struct session *s, struct job *j, struct leg **out)
 		return rc;
 	if(s->closing || p->direction != RELAY_SEND)
 		return RELAY_STATE;
-	if(s->n_legs >= RELAY_LEGS_MAX)
+	if(s->n_legs >= RELAY_LEGS_LIMIT)
 		return RELAY_LIMIT;
 	l = leg_new(s, p);
+	s->leg_at = worker_now(s->w);
 	if(delivery_join(l) != 0) {
 		leg_drop(s, l);
 		return RELAY_LATE;
@@ -396,6 +419,9 @@ bool session_command(struct worker *w, struct job *j)
 			break;
 		case JOB_LEG_ADD:
 			j->rc = s ? do_leg_add(s, j, &l) : RELAY_UNKNOWN;
+			break;
+		case JOB_PUT:
+			j->rc = s ? content_put(s, &j->put) : RELAY_UNKNOWN;
 			break;
 		case JOB_LEG_START:
 			j->rc = s ? do_leg_start(s, j, &l) : RELAY_UNKNOWN;

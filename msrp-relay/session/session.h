@@ -48,6 +48,9 @@
 /* Longest To-Path or From-Path that is accepted. */
 #define PATHS_MAX 2048
 
+/* Kept messages of one session. */
+#define SESSION_KEPT_MAX 8
+
 /* A session whose legs were not all started ends after so long. */
 #define SESSION_SETUP_MS (300 * 1000)
 
@@ -79,6 +82,7 @@ struct message
 	struct message *next, **pprev; /* of the inbound leg, newest first */
 	struct leg *in;
 	struct delivery *deliveries;
+	struct segment *kept, *kept_tail; /* all of it, in a session that keeps */
 	char id[MSRP_IDENT_MAX + 1];
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
@@ -91,6 +95,7 @@ struct message
 	bool answered; /* the sender knows how it ended */
 	bool in_chunk; /* a chunk of it is arriving */
 	bool reported; /* success REPORT sent */
+	bool had_leg;  /* there was a delivery at some time */
 	enum report_want failure_report;
 	bool success_report;
 	int n_open;  /* deliveries not decided */
@@ -194,8 +199,12 @@ struct session
 	struct leg *in;
 	int n_legs;
 	uint64_t max_bytes;
-	int idle_ms;
+	int idle_ms, setup_ms;
+	bool keep;    /* messages are held until the end, for legs that come */
+	bool content; /* `in` has no peer: the message comes by content.put */
+	enum relay_answer answer;
 	uint64_t created_at, active_at; /* ms of the loop */
+	uint64_t leg_at;                /* ms: when its latest leg was added */
 	bool closing;
 	uint64_t close_by;   /* ms: closing ends at the latest */
 	struct job *closers; /* commands that wait for the end */
@@ -246,6 +255,9 @@ void session_event(struct session *s, enum relay_event_type type,
 
 /* ---- leg.c ---- */
 struct leg *leg_new(struct session *s, const struct relay_leg_params *p);
+/* The source of content that comes over the control socket: no peer, not one
+ * of the session's legs. */
+struct leg *leg_source(struct session *s);
 void leg_free(struct leg *l);
 bool leg_peer_ok(const struct relay_peer *p);
 void leg_start(struct leg *l, const struct relay_peer *p);
@@ -292,14 +304,26 @@ void message_append(struct message *m, struct buf *b, const char *p, size_t n);
 void message_chunk_end(struct message *m);
 void message_fail(struct message *m, int status);
 void message_abort(struct message *m);
+/* The last of it has arrived. */
+void message_complete(struct message *m);
 /* Answer, report, free: whatever has become possible. */
 void message_settle(struct message *m);
 void message_free(struct message *m);
 /* Media type without parameters against a blank-separated list; NULL = any. */
 bool message_type_accepted(const char *list, struct slice type);
 
+/* ---- content.c: messages that come over the control socket ---- */
+void content_begin(struct session *s, const struct relay_content *c);
+/* The session was created with the same content object. */
+bool content_same(const struct session *s, const struct relay_content *c);
+int content_put(struct session *s, const struct relay_put *put);
+
 /* ---- delivery.c ---- */
 void delivery_start(struct message *m, struct leg *l);
+/* Hold content for legs that come later. */
+void delivery_keep(struct message *m, struct buf *b, const char *p, size_t n);
+void delivery_keep_end(struct message *m);
+void delivery_keep_drop(struct message *m);
 void delivery_add(struct delivery *d, struct buf *b, const char *p, size_t n);
 /* A leg that came late takes part from the first byte: 0, or -1 it cannot. */
 int delivery_join(struct leg *l);

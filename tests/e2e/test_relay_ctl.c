@@ -20,6 +20,9 @@ E2E_SUITE(relay_ctl);
 	"'legs':[{'leg':'in','direction':'recv','transport':'tcp'},"               \
 	"{'leg':'out','direction':'send','transport':'tcp'}]"
 
+#define CONTENT(bytes, id)                                                     \
+	"'content':{'type':'text/plain','bytes':" bytes ",'message_id':'" id "'}"
+
 E2E_TEST(relay_ctl, hello_comes_first, "")
 {
 	struct rig *r = rig_start("");
@@ -110,6 +113,42 @@ static const struct
 				"{'session':'a','leg':{'leg':'x','direction':'recv',"
 				"'transport':'tcp'}}",
 				"leg.direction"},
+		{"session.create", "{'session':'a','keep':1," LEGS "}", "keep"},
+		{"session.create", "{'session':'a','answer':'none'," LEGS "}",
+				"answer"},
+		{"session.create", "{'session':'a','setup_ms':1," LEGS "}", "setup_ms"},
+		{"session.create", "{'session':'a'," CONTENT("1", "msg1") "," LEGS "}",
+				"legs"},
+		{"session.create",
+				"{'session':'a','keep':false," CONTENT("1", "msg1") "}",
+				"keep"},
+		{"session.create",
+				"{'session':'a','max_bytes':9," CONTENT("10", "msg1") "}",
+				"content.bytes"},
+		{"session.create", "{'session':'a'," CONTENT("0", "msg1") "}",
+				"content.bytes"},
+		{"session.create", "{'session':'a'," CONTENT("1", "abc") "}",
+				"content.message_id"},
+		{"session.create", "{'session':'a'," CONTENT("1", "ab/cd") "}",
+				"content.message_id"},
+		{"session.create",
+				"{'session':'a','content':{'bytes':1,'message_id':'msg1'}}",
+				"content.type"},
+		{"session.create",
+				"{'session':'a','content':{'type':'text/plain\\r\\nX: y',"
+				"'bytes':1,'message_id':'msg1'}}",
+				"content.type"},
+		{"content.put", "{'session':'a','data':'QQ=='}", "offset"},
+		{"content.put", "{'session':'a','offset':-1,'data':'QQ=='}", "offset"},
+		{"content.put", "{'session':'a','offset':0}", "data"},
+		{"content.put", "{'session':'a','offset':0,'data':''}", "data"},
+		{"content.put", "{'session':'a','offset':0,'data':'QQ='}", "data"},
+		{"content.put", "{'session':'a','offset':0,'data':'QR=='}", "data"},
+		{"content.put", "{'session':'a','offset':0,'data':'Q=Q='}", "data"},
+		{"content.put", "{'session':'a','offset':0,'data':'QQ==QQ=='}", "data"},
+		{"content.put", "{'session':'a','offset':0,'data':'QQ ='}", "data"},
+		{"content.put", "{'session':'a','offset':0,'data':'QQ==','last':'yes'}",
+				"last"},
 		{"session.list", "{'limit':201}", "limit"},
 		{"session.list", "{'limit':0}", "limit"},
 		{"log.level", "{'level':'loud'}", "level"},

@@ -26,6 +26,7 @@ static const struct
 		{CTL_E_DRAINING, "draining"},
 		{CTL_E_STATE, "not allowed in this state"},
 		{CTL_E_LATE, "too late for a further leg"},
+		{CTL_E_OFFSET, "the content does not go on there"},
 		{CTL_E_HELLO, "hello first"},
 		{CTL_E_VERSION, "no protocol version in common"},
 };

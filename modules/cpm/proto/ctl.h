@@ -33,6 +33,7 @@ enum ctl_code
 	CTL_E_DRAINING = -32004, /* the daemon takes no new sessions */
 	CTL_E_STATE = -32005,    /* not allowed in the leg's state */
 	CTL_E_LATE = -32006,     /* too late for a further leg */
+	CTL_E_OFFSET = -32007,   /* the content does not go on there */
 	CTL_E_HELLO = -32010,    /* hello first */
 	CTL_E_VERSION = -32011   /* no protocol version in common */
 };
