@@ -79,6 +79,23 @@ cpm_param() { # NAME VALUE
 	[[ $2 =~ ^[0-9]+$ ]] && echo "modparam(\"cpm\", \"$1\", $2)" || echo "modparam(\"cpm\", \"$1\", \"$2\")"
 }
 
+# The script's flavour.
+cpm_script() {
+	case $LAB_SCRIPT in
+	native) ;;
+	steps) echo '#!define CPM_BY_STEPS' ;;
+	lua) printf '#!define CPM_KEMI\n#!define CPM_LUA\n#!substdef "!CPM_SCRIPT!%s!g"\n' "$ROOT/kamailio-cfg/cpm.lua" ;;
+	python) printf '#!define CPM_KEMI\n#!define CPM_PYTHON\n#!substdef "!CPM_SCRIPT!%s!g"\n' "$ROOT/kamailio-cfg/cpm.py" ;;
+	*) echo "lab $N: LAB_SCRIPT is native, steps, lua or python" >&2; return 1 ;;
+	esac
+}
+cpm_main() {
+	case $LAB_SCRIPT in
+	lua|python) echo "include_file \"$ROOT/kamailio-cfg/kamailio-kemi.cfg\"" ;;
+	*) echo "include_file \"$ROOT/kamailio-cfg/kamailio.cfg\"" ;;
+	esac
+}
+
 # The PF: the operator's own configuration with the lab's values.
 cpm_start() {
 	built cpm.so && free_address "$PF_IP" || return 1
@@ -87,10 +104,11 @@ cpm_start() {
 		CORE_IP=$LAB_TRUSTED preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
 			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT"
 		echo '#!define CPM_VALUES'
+		cpm_script || return 1
 		echo "#!define CPM_RING_TIMEOUT $LAB_RING_MS"
 		echo "children=$LAB_CPM_CHILDREN"
 		echo 'tcp_children=2'
-		echo "include_file \"$ROOT/kamailio-cfg/kamailio.cfg\""
+		cpm_main
 		echo 'modparam("cpm", "msrp_idle", 10000)'
 		cpm_param exploder_uri sip:exploder@cpm.test
 		cpm_param max_recipients "$LAB_MAX_RECIPIENTS"
@@ -101,9 +119,8 @@ cpm_start() {
 		cpm_param trusted_peers "$LAB_TRUSTED"
 		# mallory may not use CPM, nor she nor bob be anonymous
 		echo 'event_route[htable:mod-init] {'
-		echo '	$sht(cpm_barred=>sip:mallory@cpm.test) = 1;'
-		echo '	$sht(cpm_named=>sip:mallory@cpm.test) = 1;'
-		echo '	$sht(cpm_named=>sip:bob@cpm.test) = 1;'
+		echo '	$sht(cpm_rules=>sip:mallory@cpm.test) = "authorised=0;anonymity=0";'
+		echo '	$sht(cpm_rules=>sip:bob@cpm.test) = "anonymity=0;list_anonymity=0";'
 		echo '}'
 		[ -z "$LAB_CPM_CFG_EXTRA" ] || printf '%s\n' "$LAB_CPM_CFG_EXTRA"
 	} > "$CONF/cpm.cfg"

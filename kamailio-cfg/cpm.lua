@@ -1,0 +1,160 @@
+-- SPDX-License-Identifier: GPL-2.0-or-later
+--
+-- CPM in Lua (KEMI): request_route and all that cpm.cfg has below its
+-- parameters, line by line the same. Loaded by kamailio-kemi.cfg; to use it in a
+-- script of your own, call cpm(request) where cpm.cfg says route(CPM). Clause
+-- ids such as OP-01 are those of tests/conformance/clauses.tsv.
+
+-- Each function below returns true when the request is done with.
+
+-- Whom we believe: P-Asserted-Identity (RFC 3325) of the core and nobody else.
+local core = nil
+
+local function cpm_trust()
+	core = core or KSR.pv.get("$def(CORE_IP)")
+	local source = KSR.pv.get("$si")
+	if source == core or KSR.ipops.is_in_subnet(source, core) > 0 then
+		return false
+	end
+	KSR.notice(KSR.pv.get("$rm") .. " from " .. source .. " refused: not of the core\n")
+	KSR.cpm.reject("127")
+	return true
+end
+
+-- Which half of the network this is (3GPP TS 24.229 section 5.7): the user of
+-- the Route that the S-CSCF's filter criterion has put on top, else the
+-- parameter ;orig, else P-Served-User (RFC 5502).
+local function cpm_case()
+	local top = KSR.pv.gete("$(route_uri{uri.user})")
+	local served = KSR.pv.gete("$hdr(P-Served-User)")
+	if top == "orig" or top == "term" then
+		KSR.pv.sets("$cpm(case)", top)
+	elseif KSR.pv.gete("$hdr(Route)"):find("^[^<]*<[^>]*;orig[;>]") then
+		KSR.pv.sets("$cpm(case)", "orig")
+	elseif served:find("sescase=orig", 1, true) then
+		KSR.pv.sets("$cpm(case)", "orig")
+	elseif served:find("sescase=term", 1, true) then
+		KSR.pv.sets("$cpm(case)", "term")
+	end
+	-- Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18). With a
+	-- Request-URI that is neither SIP nor TEL, cpm.originating() does it: the rr
+	-- module cannot read such a URI.
+	local scheme = KSR.pv.get("$mb"):match("^%u+ (%a+):")
+	if scheme == "sip" or scheme == "sips" or scheme == "tel" then
+		KSR.rr.loose_route()
+	end
+end
+
+-- The operator's rules for this originator, for this request alone: see
+-- cpm_rules in cpm.cfg.
+local policies = {
+	"authorised",     -- may he use CPM (OP-01, OL-01)
+	"anonymity",      -- may he hide his address (OP-03, OL-03)
+	"list_anonymity", -- ... and from a list (OP-13, OL-07)
+	"max_recipients", -- to how many at once (OP-14, OL-08)
+	"interworking",   -- may his messages become SMS or MMS (OP-23, OL-23)
+	"max_message",    -- how large may they be
+	"min_version",    -- how old his client (OP-02, OL-02)
+}
+
+local function cpm_policy()
+	local rules = KSR.pv.get("$sht(cpm_rules=>$ai)")
+	if not rules then
+		return
+	end
+	for _, name in ipairs(policies) do
+		local value = (";" .. rules):match(";%s*" .. name .. "=([^;]*)")
+		if value then
+			KSR.pv.sets("$cpm(" .. name .. ")", value)
+		end
+	end
+end
+
+-- Seed B, 8.2.1.1 and 8.2.1.2, all in one call. To make the checks one by one,
+-- with yours between them, see route[CPM_CHECKS] in cpm.cfg.
+local function cpm_originating()
+	cpm_policy()
+	return KSR.cpm.originating() >= 0
+end
+
+-- The terminating role of this release passes requests on to the recipient.
+local function cpm_terminating()
+	KSR.tm.t_relay()
+	return true
+end
+
+local function cpm()
+	-- CANCEL of an INVITE of ours (OL-24); others are for tm.
+	if KSR.is_CANCEL() then
+		if KSR.cpm.cancel() < 0 and KSR.tm.t_check_trans() > 0 then
+			KSR.tm.t_relay()
+		end
+		return true
+	end
+
+	-- ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30, OL-31):
+	-- known by our own tag.
+	if KSR.siputils.has_totag() > 0 then
+		if KSR.cpm.in_dialog() >= 0 then
+			return true
+		end
+		if KSR.is_ACK() then
+			KSR.tm.t_check_trans()
+		else
+			KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+		end
+		return true
+	end
+	if KSR.is_ACK() then
+		-- of a negative answer of ours
+		KSR.tm.t_check_trans()
+		return true
+	end
+	if not KSR.is_method_in("IM") then -- INVITE, MESSAGE
+		return false
+	end
+
+	-- A retransmission is answered by tm and ends here.
+	if KSR.tm.t_check_trans() == 0 then
+		return true
+	end
+
+	if cpm_trust() then
+		return true
+	end
+	cpm_case()
+	local case = KSR.pv.gete("$cpm(case)")
+	if case == "orig" then
+		return cpm_originating()
+	elseif case == "term" then
+		return cpm_terminating()
+	end
+	return false
+end
+
+function ksr_request_route()
+	if KSR.maxfwd.process_maxfwd(70) < 0 then
+		KSR.sl.sl_send_reply(483, "Too Many Hops")
+		return 1
+	end
+	-- Everything but the schemes of Request-URI and To: an address that is
+	-- neither SIP nor TEL is a legacy one, for the gateway (OP-12, OL-18).
+	if KSR.sanity.sanity_check(1253, 2) < 0 then
+		KSR.warn("malformed " .. KSR.pv.gete("$rm") .. " from " .. KSR.pv.gete("$si") .. "\n")
+		return 1
+	end
+	if KSR.is_OPTIONS() and KSR.siputils.has_totag() < 0 then
+		KSR.sl.sl_send_reply(200, "OK")
+		return 1
+	end
+
+	if cpm() then
+		return 1
+	end
+
+	-- Nothing of ours.
+	if not KSR.is_ACK() then
+		KSR.sl.sl_send_reply(403, "Forbidden")
+	end
+	return 1
+end

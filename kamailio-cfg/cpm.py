@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""CPM in Python (KEMI): request_route and all that cpm.cfg has below its
+parameters, line by line the same. Loaded by kamailio-kemi.cfg; to use it in a
+script of your own, call Routing.cpm() where cpm.cfg says route(CPM). Clause ids
+such as OP-01 are those of tests/conformance/clauses.tsv.
+"""
+import re
+
+import KSR
+
+ORIG_PARAM = re.compile(r"[^<]*<[^>]*;orig[;>]")
+SIP_OR_TEL = re.compile(r"[A-Z]+ (sips?|tel):")
+
+# What cpm_rules (see cpm.cfg) can say of an originator.
+POLICIES = (
+    "authorised",  # may he use CPM (OP-01, OL-01)
+    "anonymity",  # may he hide his address (OP-03, OL-03)
+    "list_anonymity",  # ... and from a list (OP-13, OL-07)
+    "max_recipients",  # to how many at once (OP-14, OL-08)
+    "interworking",  # may his messages become SMS or MMS (OP-23, OL-23)
+    "max_message",  # how large may they be
+    "min_version",  # how old his client (OP-02, OL-02)
+)
+
+
+class Routing:
+    """Each method returns True when the request is done with."""
+
+    def __init__(self):
+        self.core = None
+
+    def child_init(self, rank):
+        return 0
+
+    def trust(self):
+        """Whom we believe: P-Asserted-Identity (RFC 3325) of the core and
+        nobody else."""
+        if self.core is None:
+            self.core = KSR.pv.get("$def(CORE_IP)")
+        source = KSR.pv.get("$si")
+        if source == self.core or KSR.ipops.is_in_subnet(source, self.core) > 0:
+            return True
+        KSR.notice("%s from %s refused: not of the core\n" % (KSR.pv.get("$rm"), source))
+        KSR.cpm.reject("127")
+        return False
+
+    def case(self):
+        """Which half of the network this is (3GPP TS 24.229 section 5.7): the
+        user of the Route that the S-CSCF's filter criterion has put on top, else
+        the parameter ;orig, else P-Served-User (RFC 5502)."""
+        top = KSR.pv.gete("$(route_uri{uri.user})")
+        served = KSR.pv.gete("$hdr(P-Served-User)")
+        if top in ("orig", "term"):
+            KSR.pv.sets("$cpm(case)", top)
+        elif ORIG_PARAM.match(KSR.pv.gete("$hdr(Route)")):
+            KSR.pv.sets("$cpm(case)", "orig")
+        elif "sescase=orig" in served:
+            KSR.pv.sets("$cpm(case)", "orig")
+        elif "sescase=term" in served:
+            KSR.pv.sets("$cpm(case)", "term")
+        # Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18).
+        # With a Request-URI that is neither SIP nor TEL, cpm.originating() does
+        # it: the rr module cannot read such a URI.
+        if SIP_OR_TEL.match(KSR.pv.get("$mb")):
+            KSR.rr.loose_route()
+
+    def policy(self):
+        """The operator's rules for this originator, for this request alone."""
+        rules = KSR.pv.get("$sht(cpm_rules=>$ai)")
+        if rules is None:
+            return
+        for rule in rules.split(";"):
+            name, _, value = rule.strip().partition("=")
+            if name in POLICIES:
+                KSR.pv.sets("$cpm(%s)" % name, value)
+
+    def originating(self):
+        """Seed B, 8.2.1.1 and 8.2.1.2, all in one call. To make the checks one
+        by one, with yours between them, see route[CPM_CHECKS] in cpm.cfg."""
+        self.policy()
+        return KSR.cpm.originating() >= 0
+
+    def terminating(self):
+        """The terminating role of this release passes requests on to the
+        recipient."""
+        KSR.tm.t_relay()
+        return True
+
+    def cpm(self):
+        # CANCEL of an INVITE of ours (OL-24); others are for tm.
+        if KSR.is_CANCEL():
+            if KSR.cpm.cancel() < 0 and KSR.tm.t_check_trans() > 0:
+                KSR.tm.t_relay()
+            return True
+
+        # ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30,
+        # OL-31): known by our own tag.
+        if KSR.siputils.has_totag() > 0:
+            if KSR.cpm.in_dialog() >= 0:
+                return True
+            if KSR.is_ACK():
+                KSR.tm.t_check_trans()
+            else:
+                KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+            return True
+        if KSR.is_ACK():
+            # of a negative answer of ours
+            KSR.tm.t_check_trans()
+            return True
+        if not KSR.is_method_in("IM"):  # INVITE, MESSAGE
+            return False
+
+        # A retransmission is answered by tm and ends here.
+        if KSR.tm.t_check_trans() == 0:
+            return True
+
+        if not self.trust():
+            return True
+        self.case()
+        case = KSR.pv.gete("$cpm(case)")
+        if case == "orig":
+            return self.originating()
+        if case == "term":
+            return self.terminating()
+        return False
+
+    def ksr_request_route(self, msg):
+        if KSR.maxfwd.process_maxfwd(70) < 0:
+            KSR.sl.sl_send_reply(483, "Too Many Hops")
+            return 1
+        # Everything but the schemes of Request-URI and To: an address that is
+        # neither SIP nor TEL is a legacy one, for the gateway (OP-12, OL-18).
+        if KSR.sanity.sanity_check(1253, 2) < 0:
+            KSR.warn("malformed %s from %s\n" % (KSR.pv.gete("$rm"), KSR.pv.gete("$si")))
+            return 1
+        if KSR.is_OPTIONS() and KSR.siputils.has_totag() < 0:
+            KSR.sl.sl_send_reply(200, "OK")
+            return 1
+
+        if self.cpm():
+            return 1
+
+        # Nothing of ours.
+        if not KSR.is_ACK():
+            KSR.sl.sl_send_reply(403, "Forbidden")
+        return 1
+
+
+def mod_init():
+    return Routing()
