@@ -34,6 +34,8 @@ QCC = $(if $(V),,@echo 'CC  $<';)
 QLD = $(if $(V),,@echo 'LD  $@';)
 PROTO = modules/cpm/proto
 PROTO_SRC = $(wildcard $(PROTO)/*.c)
+# The same for programs that read no XML.
+PROTO_PLAIN_SRC = $(filter-out $(PROTO)/rlist.c,$(PROTO_SRC))
 
 PREFIX ?= /usr
 DESTDIR ?=

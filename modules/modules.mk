@@ -16,7 +16,7 @@ KAM_MODULES ?= $(PREFIX)/lib/$(MULTIARCH)/kamailio/modules
 
 CPM_SRC = $(wildcard modules/cpm/*.c) $(PROTO_SRC)
 CPM_OBJ = $(CPM_SRC:%.c=$(B)/cpm/%.o)
-CPM_PKGS = jansson
+CPM_PKGS = jansson libxml-2.0
 # Our own "../../core/..." is found in Kamailio's tree, by way of any module's
 # directory; its headers are not held to our warnings. Kamailio's processes
 # cannot run a sanitizer, so that variant leaves the module without.

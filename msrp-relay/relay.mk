@@ -5,8 +5,8 @@
 
 RELAY_DIRS = msrp net session stats ctl conf http log daemon
 RELAY_LIB_SRC = $(foreach d,$(RELAY_DIRS),$(wildcard msrp-relay/$(d)/*.c))
-RELAY_SRC = msrp-relay/main.c $(RELAY_LIB_SRC) $(PROTO_SRC)
-RELAYCTL_SRC = $(wildcard msrp-relay/relayctl/*.c) msrp-relay/log/log.c $(PROTO_SRC)
+RELAY_SRC = msrp-relay/main.c $(RELAY_LIB_SRC) $(PROTO_PLAIN_SRC)
+RELAYCTL_SRC = $(wildcard msrp-relay/relayctl/*.c) msrp-relay/log/log.c $(PROTO_PLAIN_SRC)
 
 RELAY_PKGS = libuv jansson inih libssl libcrypto libsystemd
 RELAY_PKG_CFLAGS := $(shell pkg-config --cflags $(RELAY_PKGS) 2>/dev/null)

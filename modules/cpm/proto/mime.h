@@ -67,4 +67,21 @@ bool mime_param(struct slice value, struct slice name, struct slice *out);
  */
 bool mime_type_accepted(struct slice list, struct slice type);
 
+/* Whether a Content-Transfer-Encoding leaves the body as it is: 7bit, 8bit,
+ * binary, or none. */
+bool mime_is_identity(struct slice encoding);
+
+/**
+ * Undo a Content-Transfer-Encoding (RFC 2045 section 6).
+ *
+ * @param encoding base64, quoted-printable, or one of mime_is_identity()
+ * @param in       the encoded body
+ * @param out      as large as in at least
+ *
+ * @return bytes in out; -ENOTSUP another encoding; -EBADMSG broken text;
+ *         -E2BIG out is too small
+ */
+int mime_decode(struct slice encoding, struct slice in, char *out, size_t size)
+		__attribute__((warn_unused_result));
+
 #endif
