@@ -13,6 +13,7 @@
 #include "../../core/mem/mem.h"
 #include "../../core/parser/parse_uri.h"
 #include "proto/ctl.h"
+#include "proto/rlist.h"
 
 cpm_conf_t cpm_conf = {
 		.relay_socket = str_init("/run/msrp-relay/control.sock"),
@@ -33,6 +34,12 @@ cpm_conf_t cpm_conf = {
 		.list_anonymity = 1,
 		.interworking = 1,
 		.max_recipients = 100,
+		.exploder_parallel = 50,
+		.exploder_window = 500,
+		.exploder_answer = str_init("accept"),
+		.exploder_wait = 8000,
+		.rewrite_cpim_to = 1,
+		.isf_mode = str_init("direct"),
 		.msrp_transport = str_init("tcp"),
 		.msrp_idle = 30000,
 };
@@ -61,6 +68,14 @@ param_export_t cpm_params[] = {
 		{"list_anonymity", PARAM_INT, &cpm_conf.list_anonymity},
 		{"interworking", PARAM_INT, &cpm_conf.interworking},
 		{"max_recipients", PARAM_INT, &cpm_conf.max_recipients},
+		{"exploder_uri", PARAM_STR, &cpm_conf.exploder_uri},
+		{"exploder_parallel", PARAM_INT, &cpm_conf.exploder_parallel},
+		{"exploder_window", PARAM_INT, &cpm_conf.exploder_window},
+		{"exploder_answer", PARAM_STR, &cpm_conf.exploder_answer},
+		{"exploder_wait", PARAM_INT, &cpm_conf.exploder_wait},
+		{"rewrite_cpim_to", PARAM_INT, &cpm_conf.rewrite_cpim_to},
+		{"isf_uri", PARAM_STR, &cpm_conf.isf_uri},
+		{"isf_mode", PARAM_STR, &cpm_conf.isf_mode},
 		{"msrp_transport", PARAM_STR, &cpm_conf.msrp_transport},
 		{"msrp_idle", PARAM_INT, &cpm_conf.msrp_idle}, {NULL, 0, NULL}};
 
@@ -103,7 +118,13 @@ static int check_numbers(void)
 	bad |= check_range("anonymity", cpm_conf.anonymity, 0, 1);
 	bad |= check_range("list_anonymity", cpm_conf.list_anonymity, 0, 1);
 	bad |= check_range("interworking", cpm_conf.interworking, 0, 1);
-	bad |= check_range("max_recipients", cpm_conf.max_recipients, 1, 100000);
+	bad |= check_range(
+			"max_recipients", cpm_conf.max_recipients, 1, RLIST_ENTRIES_MAX);
+	bad |= check_range(
+			"exploder_parallel", cpm_conf.exploder_parallel, 1, 10000);
+	bad |= check_range("exploder_window", cpm_conf.exploder_window, 1, 100000);
+	bad |= check_range("exploder_wait", cpm_conf.exploder_wait, 100, 30000);
+	bad |= check_range("rewrite_cpim_to", cpm_conf.rewrite_cpim_to, 0, 1);
 	bad |= check_range("msrp_idle", cpm_conf.msrp_idle, 100, 86400000);
 	if(cpm_conf.hash_size & (cpm_conf.hash_size - 1)) {
 		LM_ERR("modparam hash_size is %d, must be a power of two\n",
@@ -113,10 +134,39 @@ static int check_numbers(void)
 	return bad;
 }
 
+/* Which of two words a parameter is: 0 or 1; -1 neither. */
+static int check_words(
+		const char *name, str value, const char *first, const char *second)
+{
+	const char *const words[] = {first, second};
+
+	for(int i = 0; i < 2; i++)
+		if((int)strlen(words[i]) == value.len
+				&& memcmp(words[i], value.s, (size_t)value.len) == 0)
+			return i;
+	LM_ERR("modparam %s is \"%.*s\", must be %s or %s\n", name, STR_FMT(&value),
+			first, second);
+	return -1;
+}
+
+/* Messages to many, and interworking. */
+static int check_words_all(void)
+{
+	int answer = check_words(
+			"exploder_answer", cpm_conf.exploder_answer, "accept", "aggregate");
+	int mode = check_words("isf_mode", cpm_conf.isf_mode, "direct", "core");
+
+	if(answer < 0 || mode < 0)
+		return -1;
+	cpm_conf.answer = answer ? CPM_ANSWER_AGGREGATE : CPM_ANSWER_ACCEPT;
+	cpm_conf.isf_by = mode ? CPM_ISF_CORE : CPM_ISF_DIRECT;
+	return 0;
+}
+
 int cpm_conf_check(void)
 {
 	sip_uri_t uri;
-	int bad = check_numbers();
+	int bad = check_numbers() | check_words_all();
 
 	if(cpm_conf.relay_socket.len < 1
 			|| cpm_conf.relay_socket.len

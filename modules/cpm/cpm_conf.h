@@ -17,6 +17,20 @@ typedef enum cpm_transport
 	CPM_TRANSPORT_TLS
 } cpm_transport_t;
 
+/* isf_mode, as parsed. */
+typedef enum cpm_isf_mode
+{
+	CPM_ISF_DIRECT, /* Route: the ISF alone */
+	CPM_ISF_CORE    /* the core's own Route entries first, then the ISF */
+} cpm_isf_mode_t;
+
+/* exploder_answer, as parsed. */
+typedef enum cpm_answer
+{
+	CPM_ANSWER_ACCEPT,   /* 202 when the list has been checked */
+	CPM_ANSWER_AGGREGATE /* when the recipients' answers are known */
+} cpm_answer_t;
+
 typedef struct cpm_conf
 {
 	/* the relay (docs/control-protocol.md) */
@@ -50,6 +64,20 @@ typedef struct cpm_conf
 	int list_anonymity;     /* 1: to a list of recipients, too */
 	int interworking;       /* 1: the ISF may be tried */
 	int max_recipients;     /* of one message */
+
+	/* messages to many */
+	str exploder_uri;      /* our address for them; several with commas */
+	int exploder_parallel; /* requests of one message at a time */
+	int exploder_window;   /* requests of all messages at a time */
+	str exploder_answer;   /* "accept" or "aggregate" */
+	cpm_answer_t answer;   /* exploder_answer, parsed */
+	int exploder_wait;     /* ms until an aggregate is answered anyhow */
+	int rewrite_cpim_to;   /* 1: CPIM To becomes the recipient */
+
+	/* interworking */
+	str isf_uri;           /* SIP URI of the ISF; empty: none */
+	str isf_mode;          /* "direct" or "core" */
+	cpm_isf_mode_t isf_by; /* isf_mode, parsed */
 
 	/* MSRP */
 	str msrp_transport;        /* "tcp" or "tls" */

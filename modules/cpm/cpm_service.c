@@ -107,19 +107,22 @@ static bool version_ok(sip_msg_t *msg)
 			|| v >= min;
 }
 
-static bool anonymity_ok(sip_msg_t *msg)
+bool cpm_service_anonymous(sip_msg_t *msg)
 {
 	struct slice rest = hdr_slice(msg, "Privacy");
 
-	if(cpm_req(msg)->anonymity)
-		return true;
 	while(rest.n > 0) {
 		struct slice one = slice_trim(slice_cut(rest, ';', &rest));
 
 		if(slice_ieq(one, SLICE("id")) || slice_ieq(one, SLICE("user")))
-			return false;
+			return true;
 	}
-	return true;
+	return false;
+}
+
+static bool anonymity_ok(sip_msg_t *msg)
+{
+	return cpm_req(msg)->anonymity || !cpm_service_anonymous(msg);
 }
 
 /* RFC 3261 20.17: always GMT. */
@@ -175,7 +178,10 @@ static void unsupported(sip_msg_t *msg, cpm_buf_t *out)
 		while(rest.n > 0) {
 			struct slice one = slice_trim(slice_cut(rest, ',', &rest));
 
-			if(one.n == 0 || slice_ieq(one, SLICE("timer")))
+			/* RFC 5365 section 5, RFC 5366 section 5.1 */
+			if(one.n == 0 || slice_ieq(one, SLICE("timer"))
+					|| slice_ieq(one, SLICE("recipient-list-message"))
+					|| slice_ieq(one, SLICE("recipient-list-invite")))
 				continue;
 			cpm_buf_lit(out, out->len ? ", " : "Unsupported: ");
 			cpm_buf_add(out, one.p, (int)one.n);

@@ -36,6 +36,9 @@ enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted);
  */
 const char *cpm_service_check(sip_msg_t *msg, cpm_buf_t *extra);
 
+/* Does Privacy ask that the sender be not known (RFC 3323: id, user)? */
+bool cpm_service_anonymous(sip_msg_t *msg);
+
 /* Max-Forwards: its value, 70 when there is none. */
 unsigned cpm_service_max_forwards(sip_msg_t *msg);
 

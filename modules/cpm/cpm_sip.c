@@ -16,6 +16,9 @@
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_exploder.h"
+#include "cpm_isf.h"
+#include "cpm_pace.h"
 #include "cpm_pager.h"
 #include "cpm_req.h"
 #include "cpm_service.h"
@@ -55,6 +58,8 @@ int cpm_sip_mod_init(void)
 		LM_ERR("no shared memory for %d slots\n", cpm_conf.hash_size);
 		return -1;
 	}
+	if(cpm_exploder_init() < 0 || cpm_isf_init() < 0 || cpm_pace_init() < 0)
+		return -1;
 	if(cpm_req_init() < 0 || cpm_timer_mod_init() < 0 || own_signature() < 0)
 		return -1;
 	cpm_reject_init();
