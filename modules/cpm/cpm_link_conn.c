@@ -156,23 +156,33 @@ static void watch_out(bool on)
 		LM_ERR("epoll_ctl: %s\n", strerror(errno));
 }
 
+/* What the socket takes now: bytes; 0 later, -1 the connection ended. */
+static ssize_t send_some(struct iovec *iov, size_t n_iov)
+{
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n_iov};
+	ssize_t n;
+
+	do
+		n = sendmsg(conn.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while(n < 0 && errno == EINTR);
+	if(n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		watch_out(true);
+		return 0;
+	}
+	if(n < 0)
+		conn_end("write: %s", strerror(errno));
+	return n;
+}
+
 /* Write what is left of a line: 1 done, 0 later, -1 the connection ended. */
 static int flush_rest(void)
 {
 	while(conn.out_off < conn.out_n) {
-		ssize_t n = send(conn.fd, conn.out + conn.out_off,
-				conn.out_n - conn.out_off, MSG_NOSIGNAL | MSG_DONTWAIT);
+		struct iovec iov = {conn.out + conn.out_off, conn.out_n - conn.out_off};
+		ssize_t n = send_some(&iov, 1);
 
-		if(n < 0 && errno == EINTR)
-			continue;
-		if(n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			watch_out(true);
-			return 0;
-		}
-		if(n < 0) {
-			conn_end("write: %s", strerror(errno));
-			return -1;
-		}
+		if(n <= 0)
+			return (int)n;
 		conn.out_off += (size_t)n;
 	}
 	conn.out_n = conn.out_off = 0;
@@ -183,26 +193,18 @@ static int flush_rest(void)
 static int flush_batch(void)
 {
 	struct iovec iov[BATCH];
-	struct msghdr msg = {.msg_iov = iov};
+	size_t n_iov = 0;
 	ssize_t n;
 
-	for(cpm_req_t *r = cpm_link_reqs.unsent;
-			r != NULL && msg.msg_iovlen < BATCH; r = r->next) {
+	for(cpm_req_t *r = cpm_link_reqs.unsent; r != NULL && n_iov < BATCH;
+			r = r->next) {
 		cpm_link_task_t *t = (cpm_link_task_t *)r;
 
-		iov[msg.msg_iovlen++] = (struct iovec){t->line, t->n};
+		iov[n_iov++] = (struct iovec){t->line, t->n};
 	}
-	do
-		n = sendmsg(conn.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while(n < 0 && errno == EINTR);
-	if(n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		watch_out(true);
-		return 0;
-	}
-	if(n < 0) {
-		conn_end("write: %s", strerror(errno));
-		return -1;
-	}
+	n = send_some(iov, n_iov);
+	if(n <= 0)
+		return (int)n;
 	while(n > 0) {
 		cpm_link_task_t *t = (cpm_link_task_t *)cpm_link_reqs.unsent;
 

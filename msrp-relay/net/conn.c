@@ -287,23 +287,29 @@ static void on_eof(struct conn *c)
 	conn_close(c, 0);
 }
 
-/* One recv; what it says about going on: 1 more may be there, 0 not. */
+/* One recv into p; the bytes, 0 or less when there are none or it is over. */
+static ssize_t receive(struct conn *c, void *p, size_t room)
+{
+	ssize_t n = recv(c->fd, p, room, 0);
+
+	if(n < 0 && errno != EAGAIN && errno != EINTR)
+		conn_close(c, -errno);
+	if(n == 0)
+		on_eof(c);
+	if(n > 0)
+		stat_add(c->net->stats, received_bytes_total, (uint64_t)n);
+	return n;
+}
+
+/* Read once; what it says about going on: 1 more may be there, 0 not. */
 static int read_plain(struct conn *c)
 {
 	size_t room;
 	char *p = conn_in_room(c, &room);
-	ssize_t n = recv(c->fd, p, room, 0);
+	ssize_t n = receive(c, p, room);
 
-	if(n < 0) {
-		if(errno != EAGAIN && errno != EINTR)
-			conn_close(c, -errno);
+	if(n <= 0)
 		return 0;
-	}
-	if(n == 0) {
-		on_eof(c);
-		return 0;
-	}
-	stat_add(c->net->stats, received_bytes_total, (uint64_t)n);
 	c->in->used += (uint32_t)n;
 	conn_in_deliver(c);
 	return (size_t)n == room;
@@ -311,19 +317,11 @@ static int read_plain(struct conn *c)
 
 static int read_tls(struct conn *c)
 {
-	ssize_t n = recv(c->fd, c->net->scratch, NET_SCRATCH_BYTES, 0);
+	ssize_t n = receive(c, c->net->scratch, NET_SCRATCH_BYTES);
 	int err;
 
-	if(n < 0) {
-		if(errno != EAGAIN && errno != EINTR)
-			conn_close(c, -errno);
+	if(n <= 0)
 		return 0;
-	}
-	if(n == 0) {
-		on_eof(c);
-		return 0;
-	}
-	stat_add(c->net->stats, received_bytes_total, (uint64_t)n);
 	err = tls_received(c, c->net->scratch, (size_t)n);
 	if(err != 0)
 		conn_close(c, err);
