@@ -13,33 +13,25 @@
 #define PASSWORD_MAX 256
 #define ROW_BASE 1000 /* getopt's value of the first row */
 
-/* What an option does; O_STRING and O_FLAG just fill a field. */
+/* What an option does; the first four just fill a field. */
 enum opt
 {
 	O_STRING,
 	O_FLAG,
+	O_INT,
+	O_U64,
 	O_PASSWORD_FILE,
 	O_TRANSPORT,
 	O_NO_REGISTER,
-	O_REGISTER_EXPIRES,
 	O_HEADER,
-	O_MIN_SE,
 	O_TO,
 	O_FILE,
 	O_TYPE,
 	O_MODE,
 	O_EXPIRES,
-	O_CANCEL_AFTER,
-	O_COUNT,
-	O_PARALLEL,
-	O_RING,
 	O_ANSWER_CODE,
 	O_MSRP_ANSWER,
-	O_RATE,
-	O_MAX_BYTES,
 	O_SETUP,
-	O_CHUNK,
-	O_TIMEOUT,
 	O_HELP,
 	O_VERSION,
 };
@@ -49,19 +41,24 @@ struct row
 	const char *name, *arg; /* arg NULL: takes none */
 	enum opt id;
 	size_t at;        /* the field */
+	uint64_t max;     /* of a number */
 	const char *help; /* a row without a name is a heading */
 };
 
-#define STRING(field) O_STRING, offsetof(struct cl_opts, field)
-#define FLAG(field) O_FLAG, offsetof(struct cl_opts, field)
+#define STRING(field) O_STRING, offsetof(struct cl_opts, field), 0
+#define FLAG(field) O_FLAG, offsetof(struct cl_opts, field), 0
+#define INT(field, max) O_INT, offsetof(struct cl_opts, field), (max)
+#define U64(field, max) O_U64, offsetof(struct cl_opts, field), (max)
+#define SPECIAL(id) (id), 0, 0
+#define HEADING NULL, NULL, SPECIAL(0)
 
 static const struct row rows[] = {
-		{NULL, NULL, 0, 0, "The user and his network"},
+		{HEADING, "The user and his network"},
 		{"user", "NAME", STRING(user), "user part of the address (required)"},
 		{"domain", "NAME", STRING(domain), "home domain (required)"},
 		{"password", "WORD", STRING(password),
 				"digest password; better $CPM_PASSWORD or a file"},
-		{"password-file", "PATH", O_PASSWORD_FILE, 0,
+		{"password-file", "PATH", SPECIAL(O_PASSWORD_FILE),
 				"first line of the file is the password"},
 		{"auth-user", "NAME", STRING(auth_user),
 				"digest user name, when it is not --user"},
@@ -70,7 +67,7 @@ static const struct row rows[] = {
 				"Request-URI"},
 		{"local", "ADDR[:PORT]", STRING(local),
 				"local address for SIP and MSRP"},
-		{"transport", "udp|tcp", O_TRANSPORT, 0,
+		{"transport", "udp|tcp", SPECIAL(O_TRANSPORT),
 				"towards the proxy; udp changes to tcp for requests over 1300 "
 				"bytes (RFC 3261 18.1.1)"},
 		{"instance", "URN", STRING(instance),
@@ -79,21 +76,22 @@ static const struct row rows[] = {
 				"and address"},
 		{"gruu", NULL, FLAG(gruu), "use the registered public GRUU as Contact"},
 		{"register", NULL, FLAG(do_register), "send: register first"},
-		{"no-register", NULL, O_NO_REGISTER, 0, "receive: do not register"},
+		{"no-register", NULL, SPECIAL(O_NO_REGISTER),
+				"receive: do not register"},
 		{"no-unregister", NULL, FLAG(keep_registration),
 				"stay registered on exit"},
-		{"register-expires", "SECONDS", O_REGISTER_EXPIRES, 0,
+		{"register-expires", "SECONDS", INT(register_expires, 604800),
 				"asked for with REGISTER; default 600"},
-		{"min-se", "SECONDS", O_MIN_SE, 0,
+		{"min-se", "SECONDS", INT(min_se, 86400),
 				"smallest session interval; default 90 (RFC 4028), less for "
 				"tests"},
 		{"user-agent", "TEXT", STRING(user_agent),
 				"default \"CPM-client/OMA2.2 cpm-client/" CPM_VERSION "\""},
-		{"header", "'NAME: VALUE'", O_HEADER, 0,
+		{"header", "'NAME: VALUE'", SPECIAL(O_HEADER),
 				"extra header field in requests (send) or answers (receive); "
 				"may be repeated"},
-		{NULL, NULL, 0, 0, "What to send, and to whom"},
-		{"to", "ADDRESS", O_TO, 0,
+		{HEADING, "What to send, and to whom"},
+		{"to", "ADDRESS", SPECIAL(O_TO),
 				"recipient: a URI, +NUMBER or a user of the domain; may be "
 				"repeated with a list"},
 		{"exploder", "URI", STRING(exploder),
@@ -103,14 +101,14 @@ static const struct row rows[] = {
 				"list"},
 		{"group", NULL, FLAG(group), "--to is a pre-defined group"},
 		{"text", "TEXT", STRING(text), "a text part"},
-		{"file", "PATH", O_FILE, 0,
+		{"file", "PATH", SPECIAL(O_FILE),
 				"a part from a file; several parts become multipart"},
-		{"type", "TYPE", O_TYPE, 0,
+		{"type", "TYPE", SPECIAL(O_TYPE),
 				"media type of the --file before it, or of the text"},
 		{"multipart", "mixed|related", STRING(multipart),
 				"kind of multipart; also for a single part"},
 		{"subject", "TEXT", STRING(subject), "Subject"},
-		{"mode", "auto|pager|large", O_MODE, 0,
+		{"mode", "auto|pager|large", SPECIAL(O_MODE),
 				"default auto: large over 1300 bytes of message/cpim"},
 		{"reply-to", "URI", STRING(reply_to),
 				"Reply-To: where replies should go"},
@@ -119,7 +117,7 @@ static const struct row rows[] = {
 				"addresses"},
 		{"from", "ADDRESS", STRING(from), "From; default: sip:USER@DOMAIN"},
 		{"anonymous", NULL, FLAG(anonymous), "Privacy: id, anonymous From"},
-		{"expires", "SECONDS", O_EXPIRES, 0,
+		{"expires", "SECONDS", SPECIAL(O_EXPIRES),
 				"Expires (pager) or Message-Expires (large)"},
 		{"imdn", "LIST", STRING(imdn),
 				"reports asked for: delivered,displayed,failed,interworked"},
@@ -133,46 +131,52 @@ static const struct row rows[] = {
 				"reply to the last \"received\" event in this file"},
 		{"reply-address", "URI", STRING(reply_address),
 				"reply to this address instead"},
-		{"cancel-after", "MS", O_CANCEL_AFTER, 0, "give up after so long"},
-		{"count", "N", O_COUNT, 0,
+		{"cancel-after", "MS", INT(cancel_after_ms, 86400000),
+				"give up after so long"},
+		{"count", "N", INT(count, INT32_MAX),
 				"send: copies; receive: messages before it ends (0: no end)"},
-		{"parallel", "N", O_PARALLEL, 0, "send: copies under way at once"},
-		{NULL, NULL, 0, 0, "Receiving"},
+		{"parallel", "N", INT(parallel, 10000),
+				"send: copies under way at once"},
+		{HEADING, "Receiving"},
 		{"out", "DIR", STRING(out), "directory for payloads; default ."},
 		{"raw", NULL, FLAG(raw), "write the whole CPIM entity instead"},
-		{"ring", "MS", O_RING, 0, "180 first, the final answer so much later"},
-		{"answer-code", "N", O_ANSWER_CODE, 0, "answer with this SIP status"},
+		{"ring", "MS", INT(ring_ms, 600000),
+				"180 first, the final answer so much later"},
+		{"answer-code", "N", SPECIAL(O_ANSWER_CODE),
+				"answer with this SIP status"},
 		{"no-answer", NULL, FLAG(no_answer), "give no final answer"},
 		{"no-imdn", NULL, FLAG(no_imdn), "send no reports"},
 		{"no-display", NULL, FLAG(no_display), "send no displayed report"},
-		{"msrp-answer", "CODE[@BYTE]", O_MSRP_ANSWER, 0,
+		{"msrp-answer", "CODE[@BYTE]", SPECIAL(O_MSRP_ANSWER),
 				"MSRP status for chunks from this byte on; 0: none at all"},
-		{"rate", "BYTES", O_RATE, 0, "read at most so many bytes a second"},
-		{"max-bytes", "N", O_MAX_BYTES, 0, "largest message that is taken"},
-		{NULL, NULL, 0, 0, "MSRP"},
-		{"setup", "actpass|active|passive", O_SETUP, 0,
+		{"rate", "BYTES", U64(rate, UINT64_MAX / 1000000),
+				"read at most so many bytes a second"},
+		{"max-bytes", "N", U64(max_bytes, UINT64_MAX),
+				"largest message that is taken"},
+		{HEADING, "MSRP"},
+		{"setup", "actpass|active|passive", SPECIAL(O_SETUP),
 				"role that is offered (actpass) or answered (active)"},
 		{"no-cema", NULL, FLAG(no_cema), "no a=msrp-cema"},
 		{"tls", NULL, FLAG(tls), "MSRP over TLS with a=fingerprint"},
-		{"chunk", "BYTES", O_CHUNK, 0,
+		{"chunk", "BYTES", U64(chunk, UINT64_MAX),
 				"largest chunk; default 65536, 0: the message in one"},
 		{"chunk-attribute", "NAME", STRING(chunk_attr),
 				"SDP attribute that negotiates the chunk size"},
 		{"exact-range", NULL, FLAG(exact_range),
 				"end in every Byte-Range, not \"*\""},
 		{"success-report", NULL, FLAG(success_report), "Success-Report: yes"},
-		{NULL, NULL, 0, 0, "Finding stored copies (match)"},
+		{HEADING, "Finding stored copies (match)"},
 		{"events", "PATH", STRING(events),
 				"what send and receive have printed"},
 		{"folder", "NAME", STRING(folder),
 				"folder of the objects that --file names, as UID.eml"},
-		{NULL, NULL, 0, 0, "Everything else"},
-		{"timeout", "SECONDS", O_TIMEOUT, 0,
+		{HEADING, "Everything else"},
+		{"timeout", "SECONDS", INT(timeout_s, INT32_MAX / 1000),
 				"end after so long; register: stay so long; default send 60, "
 				"else none"},
 		{"progress", NULL, FLAG(progress), "events while bytes go out"},
-		{"help", NULL, O_HELP, 0, "this text"},
-		{"version", NULL, O_VERSION, 0, "the version"},
+		{"help", NULL, SPECIAL(O_HELP), "this text"},
+		{"version", NULL, SPECIAL(O_VERSION), "the version"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -286,9 +290,6 @@ static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 		case O_NO_REGISTER:
 			o->do_register = false;
 			break;
-		case O_REGISTER_EXPIRES:
-			o->register_expires = (int)number(n, s, 604800);
-			break;
 		case O_TO:
 			if(o->n_to == CL_TO_MAX)
 				usage("at most %d --to", CL_TO_MAX);
@@ -316,26 +317,14 @@ static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 			number(n, s, UINT32_MAX);
 			o->expires = arg;
 			break;
-		case O_MIN_SE:
-			o->min_se = (int)number(n, s, 86400);
-			break;
 		case O_HEADER:
 			if(o->n_headers == 32 || !strchr(arg, ':') || strpbrk(arg, "\r\n"))
 				usage("--header is 'Name: value', at most 32 times");
 			o->header[o->n_headers++] = arg;
 			break;
-		case O_CANCEL_AFTER:
-			o->cancel_after_ms = (int)number(n, s, 86400000);
-			break;
 		case O_ANSWER_CODE:
 			o->answer_code = (int)number(n, slice_cut(s, ' ', &rest), 699);
 			o->answer_reason = rest.p;
-			break;
-		case O_RING:
-			o->ring_ms = (int)number(n, s, 600000);
-			break;
-		case O_RATE:
-			o->rate = number(n, s, UINT64_MAX / 1000000);
 			break;
 		case O_MSRP_ANSWER:
 			o->msrp_code = (int)number(n, slice_cut(s, '@', &rest), 999);
@@ -344,26 +333,11 @@ static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 			if(rest.p)
 				o->msrp_code_at = number(n, rest, UINT64_MAX);
 			break;
-		case O_MAX_BYTES:
-			o->max_bytes = number(n, s, UINT64_MAX);
-			break;
 		case O_SETUP:
 			o->setup = cl_setup_of(s);
 			o->setup_given = true;
 			if(o->setup == CL_SETUP_NONE || o->setup == CL_SETUP_HOLDCONN)
 				usage("--setup is actpass, active or passive");
-			break;
-		case O_CHUNK:
-			o->chunk = number(n, s, UINT64_MAX);
-			break;
-		case O_COUNT:
-			o->count = (int)number(n, s, INT32_MAX);
-			break;
-		case O_PARALLEL:
-			o->parallel = (int)number(n, s, 10000);
-			break;
-		case O_TIMEOUT:
-			o->timeout_s = (int)number(n, s, INT32_MAX / 1000);
 			break;
 		case O_HELP:
 			help();
@@ -463,6 +437,12 @@ void cl_opts_parse(struct cl_opts *o, int argc, char **argv)
 			*(const char **)((char *)o + r->at) = optarg;
 		else if(r->id == O_FLAG)
 			*(bool *)((char *)o + r->at) = true;
+		else if(r->id == O_INT)
+			*(int *)((char *)o + r->at) =
+					(int)number(r->name, slice_str(optarg), r->max);
+		else if(r->id == O_U64)
+			*(uint64_t *)((char *)o + r->at) =
+					number(r->name, slice_str(optarg), r->max);
 		else
 			special_option(o, r, optarg);
 	}

@@ -109,13 +109,9 @@ static char *entity_join(const struct cl_message *m)
 	return p;
 }
 
-static void announce(const struct cl_out *o)
+/* What an event tells of its message. */
+static void event_ids(json_t *e, const struct cl_message *m)
 {
-	const struct cl_message *m = o->m;
-	json_t *e = cl_event_new(m->is_imdn ? "imdn_sending" : "sending");
-
-	cl_event_text(e, "mode", o->large ? "large" : "pager");
-	cl_event_text(e, "ruri", m->ruri);
 	cl_event_text(e, "conversation_id", m->conversation_id);
 	cl_event_text(e, "contribution_id", m->contribution_id);
 	if(m->in_reply_to)
@@ -123,6 +119,16 @@ static void announce(const struct cl_out *o)
 	cl_event_text(e, "imdn_message_id", m->imdn_id);
 	if(m->is_imdn)
 		cl_event_text(e, "imdn", m->imdn_kind);
+}
+
+static void announce(const struct cl_out *o)
+{
+	const struct cl_message *m = o->m;
+	json_t *e = cl_event_new(m->is_imdn ? "imdn_sending" : "sending");
+
+	cl_event_text(e, "mode", o->large ? "large" : "pager");
+	cl_event_text(e, "ruri", m->ruri);
+	event_ids(e, m);
 	json_object_set_new(e, "bytes", json_integer((json_int_t)m->bytes));
 	cl_event_print(e);
 }
@@ -243,13 +249,7 @@ static void print_outcome(struct cl_out *o)
 	o->answer = NULL;
 	cl_event_text(e, "mode", o->large ? "large" : "pager");
 	cl_event_text(e, "to", m->to);
-	cl_event_text(e, "conversation_id", m->conversation_id);
-	cl_event_text(e, "contribution_id", m->contribution_id);
-	if(m->in_reply_to)
-		cl_event_text(e, "in_reply_to_contribution_id", m->in_reply_to);
-	cl_event_text(e, "imdn_message_id", m->imdn_id);
-	if(m->is_imdn)
-		cl_event_text(e, "imdn", m->imdn_kind);
+	event_ids(e, m);
 	json_object_set_new(e, "group", json_boolean(m->group));
 	json_object_set_new(e, "parties", json_pack("[s]", m->to));
 	json_object_set_new(e, "bytes", json_integer((json_int_t)m->bytes));

@@ -32,6 +32,20 @@ static const char *cpim(const char *imdn_headers)
 	"Conversation-ID: conv-9\r\nContribution-ID: contr-9\r\n"                  \
 	"P-Asserted-Identity: <sip:carol@cpm.test>, <tel:+15550103>\r\n"
 
+/* SIGTERM, and the registration is taken back. */
+static void leave(struct net *n, struct proc *p, const char *binding)
+{
+	struct net_msg *m;
+
+	proc_signal(p, SIGTERM);
+	do {
+		m = net_take(n, "REGISTER", 5000);
+		net_reply(n, m, "200 OK", binding, NULL);
+	} while(!strstr(net_header(m->text, "Expires"), "0")
+			&& !strstr(net_header(m->text, "Contact"), "expires=0"));
+	cr_assert_eq(proc_wait(p, 5000), 0);
+}
+
 E2E_TEST(client_receive, registration_carries_feature_tags_and_instance,
 		"REGISTER with CPM feature tags and +sip.instance, refreshed and "
 		"undone")
@@ -64,13 +78,7 @@ E2E_TEST(client_receive, registration_carries_feature_tags_and_instance,
 			"sip:alice@cpm.test;gr=x");
 	m = net_take(n, "REGISTER", 5000);
 	net_reply(n, m, "200 OK", binding, NULL);
-	proc_signal(p, SIGTERM);
-	do {
-		m = net_take(n, "REGISTER", 5000);
-		net_reply(n, m, "200 OK", binding, NULL);
-	} while(!strstr(net_header(m->text, "Expires"), "0")
-			&& !strstr(net_header(m->text, "Contact"), "expires=0"));
-	cr_assert_eq(proc_wait(p, 5000), 0);
+	leave(n, p, binding);
 }
 
 E2E_TEST(client_receive, lost_registration_is_tried_again,
@@ -93,13 +101,7 @@ E2E_TEST(client_receive, lost_registration_is_tried_again,
 		net_reply(n, m, "200 OK", binding, NULL);
 	} while(strcmp(net_header(m->text, "Expires"), "4") != 0);
 	proc_event_n(p, "registered", 1, 2000);
-	proc_signal(p, SIGTERM);
-	do {
-		m = net_take(n, "REGISTER", 5000);
-		net_reply(n, m, "200 OK", binding, NULL);
-	} while(!strstr(net_header(m->text, "Expires"), "0")
-			&& !strstr(net_header(m->text, "Contact"), "expires=0"));
-	cr_assert_eq(proc_wait(p, 5000), 0);
+	leave(n, p, binding);
 }
 
 E2E_TEST(client_receive, refused_registration_ends_with_its_own_exit_code,
