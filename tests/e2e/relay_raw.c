@@ -341,3 +341,38 @@ void pair_connect(const struct rig *r, const struct pair *p, struct raw **in,
 	*in = raw_connect(r->ip, p->in_port);
 	pair_bind(*in, p->in_path, p->in_peer);
 }
+
+void raw_take_message(struct raw *c, const char *body, size_t n, size_t most)
+{
+	size_t got = 0;
+
+	for(char flag = '+'; flag == '+';) {
+		const struct frame *f = raw_request(c, 5000);
+		unsigned long long a, b, total;
+
+		cr_assert(f != NULL);
+		cr_assert_leq(f->n, most);
+		cr_assert_eq(sscanf(frame_header(f, "Byte-Range"), "%llu-%llu/%llu", &a,
+							 &b, &total),
+				3, "an exact range");
+		cr_assert_eq(a, got + 1);
+		cr_assert_eq(b, got + f->n);
+		cr_assert_eq(total, n);
+		cr_assert_leq(b, n);
+		cr_assert_eq(memcmp(f->body, body + got, f->n), 0);
+		got += f->n;
+		flag = f->flag;
+		raw_answer(c, f, 200);
+	}
+	cr_assert_eq(got, n);
+}
+
+char *some_bytes(size_t n)
+{
+	char *p = malloc(n);
+
+	cr_assert(p != NULL);
+	for(size_t i = 0; i < n; i++)
+		p[i] = (char)(i * 2654435761u >> 24);
+	return p;
+}

@@ -251,21 +251,23 @@ long long ctl_code(const json_t *answer)
 			json_object_get(json_object_get(answer, "error"), "code"));
 }
 
-struct pair pair_open(
-		int ctl, const char *id, const char *more, const char *peer)
+static struct pair open_over(const char *transport, int ctl, const char *id,
+		const char *more, const char *peer)
 {
+	const char *scheme = strcmp(transport, "tls") == 0 ? "msrps" : "msrp";
 	struct pair p = {.id = id};
 	json_t *a, *legs;
 
-	p.in_peer = fmt("msrp://127.0.0.1:7001/%s-sender;tcp", id);
-	p.out_peer = fmt("msrp://127.0.0.1:7002/%s-recipient;tcp", id);
+	p.in_peer = fmt("%s://127.0.0.1:7001/%s-sender;tcp", scheme, id);
+	p.out_peer = fmt("%s://127.0.0.1:7002/%s-recipient;tcp", scheme, id);
 	a = ctl_call(ctl, "session.create",
 			fmt("{'session':'%s',%s'legs':["
-				"{'leg':'in','direction':'recv','transport':'tcp',"
+				"{'leg':'in','direction':'recv','transport':'%s',"
 				"'connect':false,'peer':{'path':'%s'}},"
-				"{'leg':'out','direction':'send','transport':'tcp',"
+				"{'leg':'out','direction':'send','transport':'%s',"
 				"'connect':false,'peer':{'path':'%s'%s}}]}",
-					id, more, p.in_peer, p.out_peer, peer));
+					id, more, transport, p.in_peer, transport, p.out_peer,
+					peer));
 	cr_assert_eq(ctl_code(a), 0, "%s", json_dumps(a, 0));
 	legs = json_object_get(json_object_get(a, "result"), "legs");
 	p.in_path =
@@ -276,5 +278,18 @@ struct pair pair_open(
 			json_object_get(json_array_get(legs, 0), "port"));
 	p.out_port = (int)json_integer_value(
 			json_object_get(json_array_get(legs, 1), "port"));
+	p.in_fingerprint = json_string_value(
+			json_object_get(json_array_get(legs, 0), "fingerprint"));
 	return p;
+}
+
+struct pair pair_open(
+		int ctl, const char *id, const char *more, const char *peer)
+{
+	return open_over("tcp", ctl, id, more, peer);
+}
+
+struct pair pair_open_tls(int ctl, const char *id)
+{
+	return open_over("tls", ctl, id, "", "");
 }

@@ -72,6 +72,7 @@ struct pair
 	const char *in_path, *out_path; /* the relay's */
 	const char *in_peer, *out_peer; /* ours */
 	int in_port, out_port;          /* the relay's */
+	const char *in_fingerprint;     /* of its certificate; NULL without TLS */
 };
 
 /**
@@ -82,6 +83,9 @@ struct pair
  */
 struct pair pair_open(
 		int ctl, const char *id, const char *more, const char *peer);
+
+/* The same with TLS on both legs and nothing further. */
+struct pair pair_open_tls(int ctl, const char *id);
 
 /* ---- raw MSRP ---------------------------------------------------------- */
 
@@ -135,6 +139,17 @@ void raw_send(struct raw *c, const char *to, const char *from, const char *tid,
 		const char *mid, const char *range, const char *body, size_t n,
 		char flag);
 void raw_close(struct raw *c);
+
+/**
+ * Take one message, whole and in exact ranges (RFC 4975 section 7.1.1), each
+ * chunk answered with 200.
+ *
+ * @param most bytes a chunk may have
+ */
+void raw_take_message(struct raw *c, const char *body, size_t n, size_t most);
+
+/* n bytes of all values, the same each time; of malloc(). */
+char *some_bytes(size_t n);
 
 /* Connect both peers of a pair and bind them with an empty SEND. */
 void pair_connect(const struct rig *r, const struct pair *p, struct raw **in,
