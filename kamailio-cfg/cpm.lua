@@ -86,8 +86,13 @@ end
 local function cpm()
 	-- CANCEL of an INVITE of ours (OL-24); others are for tm.
 	if KSR.is_CANCEL() then
-		if KSR.cpm.cancel() < 0 and KSR.tm.t_check_trans() > 0 then
+		if KSR.cpm.cancel() >= 0 then
+			return true
+		end
+		if KSR.tm.t_check_trans() > 0 then
 			KSR.tm.t_relay()
+		else
+			KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
 		end
 		return true
 	end

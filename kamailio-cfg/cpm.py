@@ -89,8 +89,12 @@ class Routing:
     def cpm(self):
         # CANCEL of an INVITE of ours (OL-24); others are for tm.
         if KSR.is_CANCEL():
-            if KSR.cpm.cancel() < 0 and KSR.tm.t_check_trans() > 0:
+            if KSR.cpm.cancel() >= 0:
+                return True
+            if KSR.tm.t_check_trans() > 0:
                 KSR.tm.t_relay()
+            else:
+                KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
             return True
 
         # ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30,

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What every flavour of the shipped routing script has to do, as a list of
+ * short scenes over one lab: the native script, the same step by step, Lua and
+ * Python (kamailio-cfg/). test_cfg.c runs the list against each.
+ */
+#ifndef E2E_CFG_SCENES_H
+#define E2E_CFG_SCENES_H
+
+#include "harness.h"
+
+/* Where the scenes take place. */
+struct stage
+{
+	struct lab *lab;
+	struct proc *bob; /* waits for messages */
+	int bob_got;      /* how many he was sent so far */
+};
+
+struct scene
+{
+	const char *name; /* a sentence; named when the scene fails */
+	void (*play)(struct stage *s);
+};
+
+/* Lists end with an empty name. */
+extern const struct scene scenes_pager[];
+extern const struct scene scenes_large[];
+extern const struct scene scenes_script[];
+
+/* Start a lab with this LAB_SCRIPT and play a list in it. */
+void scenes_play(const char *script, const struct scene *list);
+
+#endif
