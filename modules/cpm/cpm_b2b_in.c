@@ -29,14 +29,6 @@
 #define INVITE_MAX 24576 /* bytes of a request that we copy texts of */
 #define LEGS_FOR_ONE 3   /* inbound, outbound, and one more attempt */
 
-/* Copied as they are to the outgoing INVITE (OL-11, 8.2.1.2 7.a-f, and what an
- * application server hands on by 3GPP TS 24.229 5.7.5). */
-static const char *const copied[] = {"Accept-Contact", "Reject-Contact",
-		"Request-Disposition", "InReplyTo-Contribution-ID", "Reply-To",
-		"Subject", "Privacy", "Message-Expires", "Date", "P-Asserted-Identity",
-		"P-Charging-Vector", "P-Charging-Function-Addresses", "Priority",
-		"Organization"};
-
 /* What the checks have found. */
 struct invite
 {
@@ -283,8 +275,9 @@ static void out_headers(cpm_buf_t *b, sip_msg_t *msg, struct invite *in)
 	cpm_buf_fmt(b, "Contact: <%.*s>", STR_FMT(&cpm_conf.contact));
 	cpm_hdr_contact_features(b, msg);
 	cpm_buf_lit(b, "\r\n");
-	for(size_t i = 0; i < sizeof(copied) / sizeof(*copied); i++)
-		cpm_hdr_copy(b, msg, copied[i]);
+	cpm_hdr_copy(b, msg, "Accept-Contact"); /* OL-11 */
+	cpm_hdr_copy(b, msg, "Message-Expires");
+	cpm_hdr_copy_service(b, msg);
 	copy_or_make_id(b, msg, "Conversation-ID");
 	copy_or_make_id(b, msg, "Contribution-ID");
 	cpm_buf_fmt(b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));

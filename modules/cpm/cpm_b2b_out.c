@@ -14,6 +14,7 @@
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_loop.h"
 
 #define SDP_BUF 4096 /* bytes of an SDP of ours */
 
@@ -72,6 +73,8 @@ static int offer(const struct out *o, uint64_t id, char *buf, size_t size)
 static void headers(cpm_buf_t *b, const struct out *o)
 {
 	cpm_buf_str(b, cpm_strs_get(o->msg, CPM_T_HEADERS));
+	cpm_loop_add(b, CPM_CASE_ORIG, cpm_buf_get(b),
+			cpm_strs_get(o->d.dlg, CPM_D_CALL_ID), (str){NULL, 0});
 	/* OL-14: we refresh; Min-SE only where a 422 asked for it */
 	cpm_buf_fmt(
 			b, "Session-Expires: %" PRIu32 ";refresher=uac\r\n", o->expires_s);

@@ -49,6 +49,14 @@ typedef struct cpm_conf
 						 * or Request-URI decide */
 	str warn_agent;     /* agent in Warning headers; empty: contact's host */
 
+	/* whom we believe, and for whom we act (3GPP TS 24.229 5.7) */
+	str trusted_peers; /* addresses and networks; empty: everyone */
+	str orig_user;     /* user of our Route: originating */
+	str term_user;     /* terminating */
+	str loop_header;   /* name of the mark on what we send; empty: none */
+	str loop_secret;   /* its key, the same on all nodes; empty: drawn */
+	str instance;      /* our name in it; empty: from contact */
+
 	/* sessions */
 	int hash_size;       /* slots of the session table, a power of two */
 	int session_expires; /* s, RFC 4028 */

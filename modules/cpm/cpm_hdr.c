@@ -15,6 +15,7 @@
 #include "../../core/parser/contact/parse_contact.h"
 #include "../../core/trim.h"
 #include "cpm_conf.h"
+#include "cpm_trust.h"
 #include "proto/slice.h"
 
 static bool buf_room(cpm_buf_t *b, int more)
@@ -83,7 +84,9 @@ void cpm_buf_free(cpm_buf_t *b)
 static const char *compact_of(const char *name)
 {
 	static const char *const forms[][2] = {{"Accept-Contact", "a"},
-			{"Contact", "m"}, {"Content-Type", "c"}, {"Session-Expires", "x"},
+			{"Contact", "m"}, {"Content-Type", "c"}, {"Identity", "y"},
+			{"Referred-By", "b"}, {"Reject-Contact", "j"},
+			{"Request-Disposition", "d"}, {"Session-Expires", "x"},
 			{"Subject", "s"}, {"Supported", "k"}};
 
 	for(size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
@@ -152,6 +155,27 @@ int cpm_hdr_copy(cpm_buf_t *b, sip_msg_t *msg, const char *name)
 		n++;
 	}
 	return n;
+}
+
+/* What belongs to the message and its sender, and what the network has added;
+ * the identity is not here, for it may be the script's. */
+static const char *const service[] = {"Reject-Contact", "Request-Disposition",
+		"InReplyTo-Contribution-ID", "Reply-To", "Subject", "Privacy", "Date",
+		"Priority", "Resource-Priority", "Organization", "Referred-By",
+		"In-Reply-To", "User-to-User", "Session-ID", "History-Info",
+		"Geolocation", "Geolocation-Routing", "P-Served-User",
+		"P-Charging-Vector", "P-Charging-Function-Addresses",
+		"P-Access-Network-Info", "P-Visited-Network-ID",
+		"P-Private-Network-Indication", "Attestation-Info", "Origination-Id"};
+
+void cpm_hdr_copy_service(cpm_buf_t *b, sip_msg_t *msg)
+{
+	bool trusted = cpm_trusted(msg);
+
+	for(size_t i = 0; i < sizeof(service) / sizeof(*service); i++)
+		if(trusted || !cpm_trust_guards(service[i]))
+			cpm_hdr_copy(b, msg, service[i]);
+	cpm_identity_lines(b, msg);
 }
 
 bool cpm_hdr_has_token(sip_msg_t *msg, const char *name, const char *token)

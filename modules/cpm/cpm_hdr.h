@@ -52,6 +52,19 @@ str cpm_hdr_get(sip_msg_t *msg, const char *name);
 /* Copy every field of that name, each on a line of its own; their number. */
 int cpm_hdr_copy(cpm_buf_t *b, sip_msg_t *msg, const char *name);
 
+/**
+ * Copy what an application server hands on to a request of its own that takes
+ * the place of one it received (OL-11, OP-17, OP-20, OP-21, 8.2.1.2 7.a-f;
+ * 3GPP TS 24.229 5.7.3 and 5.7.5): who sends, about what, and what the network
+ * needs for charging and access. P-Asserted-Identity and other fields of the
+ * network come from trusted peers only (cpm_trust.h).
+ *
+ * Not among them, since each caller has its own rule: Accept-Contact, Contact,
+ * Expires and Message-Expires, Conversation-ID and Contribution-ID,
+ * P-Asserted-Service, Max-Forwards.
+ */
+void cpm_hdr_copy_service(cpm_buf_t *b, sip_msg_t *msg);
+
 /* Is the token in one of the fields of that name (comma lists)? */
 bool cpm_hdr_has_token(sip_msg_t *msg, const char *name, const char *token);
 

@@ -49,10 +49,19 @@ static void sip_rounds(uint64_t v[4], int n)
 
 uint64_t cpm_id_hash(const void *p, size_t n)
 {
+	return cpm_id_hash_with(key, p, n);
+}
+
+void cpm_id_key(uint64_t out[2])
+{
+	memcpy(out, key, sizeof(key));
+}
+
+uint64_t cpm_id_hash_with(const uint64_t k[2], const void *p, size_t n)
+{
 	const unsigned char *s = p;
-	uint64_t v[4] = {key[0] ^ 0x736f6d6570736575ULL,
-			key[1] ^ 0x646f72616e646f6dULL, key[0] ^ 0x6c7967656e657261ULL,
-			key[1] ^ 0x7465646279746573ULL};
+	uint64_t v[4] = {k[0] ^ 0x736f6d6570736575ULL, k[1] ^ 0x646f72616e646f6dULL,
+			k[0] ^ 0x6c7967656e657261ULL, k[1] ^ 0x7465646279746573ULL};
 	uint64_t m, last = (uint64_t)n << 56;
 	size_t i;
 

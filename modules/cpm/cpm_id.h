@@ -78,4 +78,8 @@ void cpm_id_random(char out[CPM_HEX_BUF]);
 /* Keyed hash (SipHash-2-4) of bytes, with this life's key. */
 uint64_t cpm_id_hash(const void *p, size_t n);
 
+/* The same with a key of the caller's; and this life's key. */
+uint64_t cpm_id_hash_with(const uint64_t k[2], const void *p, size_t n);
+void cpm_id_key(uint64_t out[2]);
+
 #endif

@@ -35,6 +35,8 @@ WRAP(cpm_in_dialog)
 WRAP(cpm_cancel)
 WRAP(cpm_is_pager)
 WRAP(cpm_is_large)
+WRAP(cpm_trusted)
+WRAP(cpm_session_case)
 WRAP(cpm_check_version)
 WRAP(cpm_check_anonymity)
 WRAP(cpm_check_expires)
@@ -62,6 +64,8 @@ static cmd_export_t cmds[] = {
 		{"cpm_cancel", w_cpm_cancel, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_is_pager", w_cpm_is_pager, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_is_large", w_cpm_is_large, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_trusted", w_cpm_trusted, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_session_case", w_cpm_session_case, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_version", w_cpm_check_version, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_anonymity", w_cpm_check_anonymity, 0, NULL, NULL,
 				ROUTES_TEST},
@@ -84,6 +88,8 @@ static sr_kemi_t kemi_exports[] = {
 	KEMI(cancel),
 	KEMI(is_pager),
 	KEMI(is_large),
+	KEMI(trusted),
+	KEMI(session_case),
 	KEMI(check_version),
 	KEMI(check_anonymity),
 	KEMI(check_expires),

@@ -14,11 +14,13 @@
 #include "../../core/parser/parse_uri.h"
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
+#include "cpm_loop.h"
 #include "cpm_pager.h"
 #include "cpm_req.h"
 #include "cpm_service.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
+#include "cpm_trust.h"
 #include "proto/cpim.h"
 
 static const char *check_body(sip_msg_t *msg, const char **detail)
@@ -76,7 +78,9 @@ int cpm_pager(sip_msg_t *msg)
 		no = "127"; /* OP-10 */
 	if(no == NULL && parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) < 0)
 		no = "uri"; /* to the ISF one day (OP-12) */
-	if(no == NULL && add_ids(msg) < 0)
+	if(no == NULL
+			&& (add_ids(msg) < 0 || cpm_trust_apply(msg) < 0
+					|| cpm_loop_mark(msg, CPM_CASE_ORIG) < 0))
 		no = "memory";
 	if(no) {
 		cpm_reject(msg, no, detail, cpm_buf_get(&extra));

@@ -10,9 +10,12 @@
 
 #include "../../core/dprint.h"
 #include "../../core/ut.h"
+#include "cpm_case.h"
 #include "cpm_link.h"
+#include "cpm_loop.h"
 #include "cpm_req.h"
 #include "cpm_sip.h"
+#include "cpm_trust.h"
 
 #define READ_ONLY 1000 /* names below are fields of cpm_req.h */
 
@@ -40,6 +43,42 @@ static int get_mode(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
 	return pv_get_strval(msg, param, res, &mode);
 }
 
+/* A text that is found in the message; null when it is not there. */
+static int get_found(sip_msg_t *msg, pv_param_t *param, pv_value_t *res,
+		str (*find)(sip_msg_t *))
+{
+	str v = {NULL, 0};
+
+	if(parse_headers(msg, HDR_EOH_F, 0) == 0)
+		v = find(msg);
+	return v.len > 0 ? pv_get_strval(msg, param, res, &v)
+					 : pv_get_null(msg, param, res);
+}
+
+static int get_served_user(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	return get_found(msg, param, res, cpm_case_served_user);
+}
+
+static int get_asserted_tel(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	return get_found(msg, param, res, cpm_identity_tel);
+}
+
+static int get_trusted(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	return pv_get_sintval(msg, param, res, cpm_trusted(msg));
+}
+
+static int get_looped(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	cpm_case_t c = (cpm_case_t)cpm_req(msg)->session_case;
+
+	return pv_get_sintval(msg, param, res,
+			parse_headers(msg, HDR_EOH_F, 0) == 0
+					&& cpm_loop_seen(msg, c ? c : CPM_CASE_ORIG));
+}
+
 static const struct
 {
 	const char *name;
@@ -48,6 +87,10 @@ static const struct
 		{"relay", get_relay},
 		{"sessions", get_sessions},
 		{"mode", get_mode},
+		{"served_user", get_served_user},
+		{"asserted_tel", get_asserted_tel},
+		{"trusted", get_trusted},
+		{"looped", get_looped},
 };
 
 #define READABLE ((int)(sizeof(readable) / sizeof(*readable)))

@@ -11,14 +11,18 @@
 #include <string.h>
 
 #include "../../core/dprint.h"
+#include "../../core/parser/parse_uri.h"
 #include "cpm_conf.h"
+#include "cpm_trust.h"
+#include "proto/addr.h"
 
 /* How a field is read and written. */
 typedef enum field_type
 {
 	F_NUMBER,
 	F_VERSION,
-	F_CASE
+	F_CASE,
+	F_URI
 } field_type_t;
 
 static const struct field
@@ -38,6 +42,7 @@ static const struct field
 		{"pager_limit", F_NUMBER, offsetof(cpm_req_t, pager_limit), 1, 65535},
 		{"min_version", F_VERSION, 0, 0, 0},
 		{"case", F_CASE, offsetof(cpm_req_t, session_case), 0, 0},
+		{"asserted", F_URI, offsetof(cpm_req_t, asserted_len), 0, 0},
 };
 
 #define FIELDS ((int)(sizeof(fields) / sizeof(*fields)))
@@ -129,6 +134,13 @@ int cpm_req_get(sip_msg_t *msg, int field, cpm_req_value_t *out)
 		out->num = *number_of(r, &fields[field]);
 		return 0;
 	}
+	if(fields[field].type == F_URI) {
+		if(parse_headers(msg, HDR_EOH_F, 0) < 0)
+			return -1;
+		out->kind = CPM_REQ_TEXT;
+		out->text = cpm_identity_uri(msg);
+		return out->text.len > 0 ? 0 : -1;
+	}
 	text = fields[field].type == F_CASE ? cases[r->session_case]
 										: r->min_version_text;
 	out->kind = CPM_REQ_TEXT;
@@ -160,9 +172,30 @@ static int set_case(cpm_req_t *r, str text)
 	return -1;
 }
 
+/* It goes into a header of ours: nothing but a URI. */
+static int set_asserted(cpm_req_t *r, str text)
+{
+	struct slice list = slice_of(text.s, (size_t)text.len);
+	sip_uri_t uri;
+	struct addr a;
+
+	if(text.len == 0) {
+		r->asserted_len = 0;
+		return 0;
+	}
+	if(addr_next(&list, &a) != 1 || list.n > 0 || a.uri.n >= sizeof(r->asserted)
+			|| parse_uri((char *)a.uri.p, (int)a.uri.n, &uri) < 0)
+		return -1;
+	memcpy(r->asserted, a.uri.p, a.uri.n);
+	r->asserted_len = (int)a.uri.n;
+	return 0;
+}
+
 static void reset(cpm_req_t *r, const struct field *f)
 {
-	if(f->type == F_VERSION) {
+	if(f->type == F_URI) {
+		r->asserted_len = 0;
+	} else if(f->type == F_VERSION) {
 		r->min_version = defaults.min_version;
 		memcpy(r->min_version_text, defaults.min_version_text,
 				sizeof(r->min_version_text));
@@ -193,6 +226,9 @@ int cpm_req_set(sip_msg_t *msg, int field, const str *text)
 			break;
 		case F_CASE:
 			rc = set_case(r, *text);
+			break;
+		case F_URI:
+			rc = set_asserted(r, *text);
 			break;
 	}
 	if(rc < 0)

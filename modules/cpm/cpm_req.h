@@ -27,6 +27,7 @@ typedef enum cpm_case
 } cpm_case_t;
 
 #define CPM_REQ_VERSION_BUF 16
+#define CPM_REQ_URI_BUF 256
 
 typedef struct cpm_req
 {
@@ -40,6 +41,8 @@ typedef struct cpm_req
 	int session_case;            /* cpm_case_t */
 	product_version min_version; /* of the client; 0: any */
 	char min_version_text[CPM_REQ_VERSION_BUF]; /* the same as text */
+	int asserted_len;               /* identity set by the script; 0: none */
+	char asserted[CPM_REQ_URI_BUF]; /* its URI */
 } cpm_req_t;
 
 /* Read the defaults from cpm_conf and check them; in mod_init: 0 or -1. */

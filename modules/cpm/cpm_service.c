@@ -13,6 +13,7 @@
 #include "../../core/mem/mem.h"
 #include "cpm_req.h"
 #include "cpm_sip.h"
+#include "cpm_trust.h"
 #include "proto/product.h"
 
 #define MAX_FORWARDS_DEFAULT 70
@@ -89,7 +90,8 @@ enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted)
 
 	if(i != ICSI_NONE)
 		return i;
-	i = named(msg, "P-Asserted-Service", wanted, &asserted);
+	if(cpm_trusted(msg))
+		i = named(msg, "P-Asserted-Service", wanted, &asserted);
 	if(i != ICSI_NONE)
 		return i;
 	return asserted ? ICSI_NONE : wanted;
@@ -193,16 +195,14 @@ static void unsupported(sip_msg_t *msg, cpm_buf_t *out)
 
 const char *cpm_service_check(sip_msg_t *msg, cpm_buf_t *extra)
 {
-	if(!cpm_req(msg)->authorised)
-		return "127";
+	if(!cpm_req(msg)->authorised || !cpm_identity_known(msg))
+		return "127"; /* OP-01, OL-01 */
 	if(!version_ok(msg))
 		return "132";
 	if(!anonymity_ok(msg))
 		return "119";
 	if(!lifetime_ok(msg))
 		return "expired";
-	if(cpm_hdr_next(msg, "P-Asserted-Identity", NULL) == NULL)
-		return "127";
 	if(cpm_service_max_forwards(msg) == 0)
 		return "loop";
 	unsupported(msg, extra);
@@ -241,39 +241,51 @@ int ki_cpm_check_expires(sip_msg_t *msg)
 	return parsed(msg) && lifetime_ok(msg) ? 1 : -1;
 }
 
-int ki_cpm_service_header(sip_msg_t *msg)
+/* Take every field of that name out of the request: 0 or -1. */
+static int remove_all(sip_msg_t *msg, const char *name)
 {
 	hdr_field_t *h = NULL;
-	enum icsi service;
-	struct slice urn;
-	struct lump *anchor;
+
+	while((h = cpm_hdr_next(msg, name, h)) != NULL)
+		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
+			return -1;
+	return 0;
+}
+
+/* 0 or -1 */
+static int assert_service(sip_msg_t *msg, enum icsi service)
+{
+	struct slice urn = icsi_urn(service);
+	struct lump *anchor =
+			anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
 	cpm_buf_t b = {0};
+
+	cpm_buf_fmt(&b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));
+	/* the lump takes the text over */
+	if(!b.bad && anchor && insert_new_lump_after(anchor, b.s, b.len, 0))
+		return 0;
+	cpm_buf_free(&b);
+	return -1;
+}
+
+int ki_cpm_service_header(sip_msg_t *msg)
+{
+	bool preferred = false, asserted = false, trusted = cpm_trusted(msg);
+	enum icsi service;
 
 	if(!parsed(msg))
 		return -1;
-	if(cpm_hdr_next(msg, "P-Preferred-Service", NULL) == NULL
-			&& cpm_hdr_next(msg, "P-Asserted-Service", NULL) == NULL)
-		return 1;
-	service = cpm_service_choose(msg, ICSI_NONE);
-	if(service == ICSI_NONE)
-		return cpm_hdr_next(msg, "P-Asserted-Service", NULL) ? -1 : 1;
-	if(cpm_hdr_next(msg, "P-Preferred-Service", NULL) == NULL)
-		return 1;
-	while((h = cpm_hdr_next(msg, "P-Preferred-Service", h)) != NULL)
-		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
+	service = named(msg, "P-Preferred-Service", ICSI_NONE, &preferred);
+	if(service != ICSI_NONE) {
+		/* OP-09: what was asserted before is about something else */
+		if(remove_all(msg, "P-Preferred-Service") < 0
+				|| remove_all(msg, "P-Asserted-Service") < 0)
 			return -1;
-	h = NULL;
-	while((h = cpm_hdr_next(msg, "P-Asserted-Service", h)) != NULL)
-		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
-			return -1;
-	urn = icsi_urn(service);
-	cpm_buf_fmt(&b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));
-	anchor = anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
-	/* the lump takes the text over */
-	if(b.bad || anchor == NULL
-			|| insert_new_lump_after(anchor, b.s, b.len, 0) == NULL) {
-		cpm_buf_free(&b);
-		return -1;
+		return assert_service(msg, service) < 0 ? -1 : 1;
 	}
-	return 1;
+	if(!trusted) /* nobody's assertion (RFC 6050 section 4.2) */
+		return remove_all(msg, "P-Asserted-Service") < 0 ? -1 : 1;
+	/* OP-10 */
+	service = named(msg, "P-Asserted-Service", ICSI_NONE, &asserted);
+	return asserted && service == ICSI_NONE ? -1 : 1;
 }

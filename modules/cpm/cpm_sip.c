@@ -18,10 +18,12 @@
 #include "cpm_conf.h"
 #include "cpm_exploder.h"
 #include "cpm_isf.h"
+#include "cpm_loop.h"
 #include "cpm_pace.h"
 #include "cpm_pager.h"
 #include "cpm_req.h"
 #include "cpm_service.h"
+#include "cpm_trust.h"
 
 /* The core writes "User-Agent: kamailio ..." and "Server: ..." into what tm
  * builds. The release token has to be there instead (appendix D). */
@@ -60,7 +62,8 @@ int cpm_sip_mod_init(void)
 	}
 	if(cpm_exploder_init() < 0 || cpm_isf_init() < 0 || cpm_pace_init() < 0)
 		return -1;
-	if(cpm_req_init() < 0 || cpm_timer_mod_init() < 0 || own_signature() < 0)
+	if(cpm_req_init() < 0 || cpm_trust_init() < 0 || cpm_loop_init() < 0
+			|| cpm_timer_mod_init() < 0 || own_signature() < 0)
 		return -1;
 	cpm_reject_init();
 	cpm_events_init();
@@ -115,7 +118,11 @@ int ki_cpm_originating(sip_msg_t *msg)
 		return -1;
 	if(cpm_b2b_parse(msg) < 0 || get_to(msg)->tag_value.len > 0)
 		return -1;
-	if(msg->REQ_METHOD == METHOD_MESSAGE)
-		return cpm_service_wanted(msg, ICSI_MSG) ? cpm_pager(msg) : -1;
-	return cpm_service_wanted(msg, ICSI_LARGEMSG) ? cpm_b2b_invite(msg) : -1;
+	if(!cpm_service_wanted(msg,
+			   msg->REQ_METHOD == METHOD_MESSAGE ? ICSI_MSG : ICSI_LARGEMSG))
+		return -1;
+	if(cpm_loop_seen(msg, CPM_CASE_ORIG))
+		return cpm_loop_relay(msg);
+	return msg->REQ_METHOD == METHOD_MESSAGE ? cpm_pager(msg)
+											 : cpm_b2b_invite(msg);
 }

@@ -66,6 +66,13 @@ int ki_cpm_is_pager(sip_msg_t *msg);
 /* 1 when Accept-Contact has the large ICSI (...oma.cpm.largemsg), else -1. */
 int ki_cpm_is_large(sip_msg_t *msg);
 
+/* Does the request come from an address of modparam trusted_peers? 1 or -1. */
+int ki_cpm_trusted(sip_msg_t *msg);
+
+/* Find the session case out and keep it as $cpm(case): 1 originating, 2
+ * terminating, -1 nothing tells. */
+int ki_cpm_session_case(sip_msg_t *msg);
+
 /* User-Agent against modparam min_client_version: 1 supported, -1 not. */
 int ki_cpm_check_version(sip_msg_t *msg);
 

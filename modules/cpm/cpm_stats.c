@@ -41,6 +41,8 @@ static counter_def_t defs[] = {
 				"large-message INVITEs that became sessions"),
 		STAT(CPM_STAT_REFUSED, "messages_refused",
 				"requests refused by a check"),
+		STAT(CPM_STAT_LOOPED, "messages_looped",
+				"requests of ours that came back and were passed on"),
 		STAT(CPM_STAT_DELIVERED, "messages_delivered",
 				"large messages acknowledged by the recipient"),
 		STAT(CPM_STAT_BYTES, "bytes_delivered",

@@ -13,6 +13,7 @@ typedef enum cpm_stat
 	CPM_STAT_PAGER,       /* pager messages passed on */
 	CPM_STAT_LARGE,       /* large-message INVITEs that became sessions */
 	CPM_STAT_REFUSED,     /* requests refused by a check */
+	CPM_STAT_LOOPED,      /* requests that came back and were passed on */
 	CPM_STAT_DELIVERED,   /* sessions whose message was acknowledged */
 	CPM_STAT_BYTES,       /* bytes of delivered large messages */
 	CPM_STAT_RETRANSMITS, /* retransmitted INVITEs of sessions */
