@@ -16,6 +16,7 @@
 #include "../../core/parser/parse_uri.h"
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
+#include "cpm_exploder.h"
 #include "cpm_stats.h"
 #include "cpm_trust.h"
 #include "proto/addr.h"
@@ -147,16 +148,18 @@ void cpm_loop_add(
 	print(b, &of, c);
 }
 
-/* Call-ID and body as they are in the message. */
+/* What the mark is about, as it is in the message. */
 static void of_message(sip_msg_t *msg, struct of *of)
 {
-	char *body = msg->REQ_METHOD == METHOD_MESSAGE ? get_body(msg) : NULL;
-
 	memset(of, 0, sizeof(*of));
 	of->call_id = msg->callid->body;
+	of->identity = cpm_identity_uri(msg);
 	of->privacy = cpm_hdr_get(msg, "Privacy");
-	if(body)
-		of->body = (str){body, (int)(msg->buf + msg->len - body)};
+	if(msg->REQ_METHOD == METHOD_MESSAGE) {
+		struct slice body = cpm_body(msg);
+
+		of->body = (str){(char *)body.p, (int)body.n};
+	}
 }
 
 int cpm_loop_mark(sip_msg_t *msg, cpm_case_t c)
@@ -168,7 +171,6 @@ int cpm_loop_mark(sip_msg_t *msg, cpm_case_t c)
 	if(cpm_conf.loop_header.len <= 0)
 		return 0;
 	of_message(msg, &of);
-	of.identity = cpm_identity_uri(msg);
 	print(&b, &of, c);
 	anchor = anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
 	/* the lump takes the text over */
@@ -211,7 +213,6 @@ bool cpm_loop_seen(sip_msg_t *msg, cpm_case_t c)
 	if(cpm_hdr_next(msg, name, NULL) == NULL || !cpm_trusted(msg))
 		return false;
 	of_message(msg, &of);
-	of.identity = cpm_identity_uri(msg);
 	while((h = cpm_hdr_next(msg, name, h)) != NULL) {
 		struct slice rest = slice_of(h->body.s, (size_t)h->body.len);
 
