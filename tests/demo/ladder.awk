@@ -3,20 +3,33 @@
 # Draws the rows that `ladder` takes from a capture: one line for a SIP message,
 # one for each run of MSRP frames of one kind in one direction. POSIX awk.
 
+# At most 100 columns wide: the columns move together when more take part.
+
 BEGIN {
 	FS = "\t"
-	n = split("alice core PF relay bob", name, " ")
-	width = 18
-	for(i = 1; i <= n; i++)
-		col[i] = 9 + (i - 1) * width
-	host[net ".101"] = 1
-	host[net ".10"] = 2
-	host[net ".20"] = 3
-	host[net ".102"] = 5
-	line = ""
-	for(i = 1; i <= n; i++)
-		put(col[i] - int(length(name[i]) / 2), name[i])
+	n_names = split("alice core PF relay bob carol dave ISF", name, " ")
+	split("101 10 20 20r 102 103 104 30", number, " ")
+	for(k = 1; k <= n_names; k++)
+		order[net "." number[k]] = k
+}
+
+# Those who take part get a column each.
+function place(    k) {
+	for(k = 1; k <= n_names; k++)
+		if(k in here)
+			n++
+	width = n > 1 ? int(57 / (n - 1)) : 18
+	if(width > 18)
+		width = 18
+	n = 0
+	for(k = 1; k <= n_names; k++)
+		if(k in here) {
+			col[k] = 9 + n++ * width
+			put(col[k] - int(length(name[k]) / 2), name[k])
+			last_col = col[k]
+		}
 	flush_line()
+	placed = 1
 }
 
 # The line under construction, a cell for each character: UTF-8 stays whole.
@@ -34,13 +47,15 @@ function flush_line(    k, out) {
 	split("", cell)
 	last = 0
 }
-function arrow(time, from, to, label, note,    lo, hi, k, at) {
-	for(k = 1; k <= n; k++) {
+function arrow(time, from, to, label, note,    lo, hi, k, at, room) {
+	if(!first_time)
+		first_time = time
+	for(k in col) {
 		cell[col[k]] = "│"
 		if(col[k] > last)
 			last = col[k]
 	}
-	put(1, sprintf("%6.3f", time))
+	put(1, sprintf("%6.3f", time - first_time))
 	lo = from < to ? from : to
 	hi = from < to ? to : from
 	for(k = col[lo] + 1; k < col[hi]; k++)
@@ -50,11 +65,14 @@ function arrow(time, from, to, label, note,    lo, hi, k, at) {
 		cell[col[hi] - 1] = ">"
 	else
 		cell[col[lo] + 1] = "<"
-	label = " " label " "
+	room = col[hi] - col[lo] - 5
+	if(length(label) > room)
+		sub(/ \(.*/, "", label); # the code says enough
+	label = " " substr(label, 1, room) " "
 	at = col[lo] + int((col[hi] - col[lo] - length(label)) / 2) + 1
 	put(at, label)
 	if(note != "")
-		put(col[n] + 3, note)
+		put(last_col + 3, substr(note, 1, 98 - last_col))
 	flush_line()
 }
 function thousands(v,    s) {
@@ -96,54 +114,82 @@ function add(time, from, to, kind, times, bytes,    key) {
 	run_bytes[key] += bytes
 }
 
-{
-	time = $1
-	from = host[$2]
-	to = host[$3]
-	if(!from || !to)
-		next
+function index_of(address, sip) {
+	return order[address (!sip && address == net ".20" ? "r" : "")]
 }
 
-# SIP
-$4 != "" || $5 != "" {
-	if($6 == "OPTIONS" || $4 == "OPTIONS")
-		next
-	flush_runs()
-	if($4 != "") {
-		note = ($4 == "MESSAGE" || $4 == "INVITE" || $4 == "REGISTER") ? $7 : ""
+# Requests and responses of one packet, by fields with | between them.
+function sip(time, from, to,    i, m, r, method, uri, pref, asserted, code, of, note, service) {
+	m = split($4, method, "|")
+	split($7, uri, "|")
+	split($8, pref, "|")
+	split($9, asserted, "|")
+	for(i = 1; i <= m; i++) {
+		if(method[i] == "OPTIONS" || method[i] == "REGISTER")
+			continue
+		note = (method[i] == "MESSAGE" || method[i] == "INVITE") ? uri[i] : ""
 		sub(/:[0-9]+$/, "", note); # a port says nothing to the reader
-		service = $9 != "" ? "asserted " $9 : $8 != "" ? "preferred " $8 : ""
-		if(service != "" && note != "") {
+		sub(/^sip:/, "", note)
+		service = i in asserted && asserted[i] != "" ? "asserted " asserted[i] \
+				: i in pref && pref[i] != "" ? "preferred " pref[i] : ""
+		# where it is set: by the sender, and by the PF
+		if(service != "" && note != "" && (name[from] == "alice" || name[from] == "PF")) {
 			sub(/urn:urn-7:3gpp-service.ims.icsi.oma.cpm./, "", service)
 			note = note "  " service
 		}
-		arrow(time, from, to, $4, note)
-	} else {
-		arrow(time, from, to, $5 " (" $6 ")", "")
+		arrow(time, from, to, method[i], note)
 	}
+	r = split($5, code, "|")
+	split($6, of, "|")
+	for(i = 1; i <= r; i++)
+		if(of[m + i] != "OPTIONS" && of[m + i] != "REGISTER")
+			arrow(time, from, to, code[i] " (" of[m + i] ")", "")
+}
+
+{
+	if(to_time == "") {
+		from_time = from + 0
+		to_time = to + 0
+	}
+	time = $1 + 0
+	if(to_time && (time < from_time || time > to_time))
+		next
+	is_sip = $4 != "" || $5 != ""
+	src = index_of($2, is_sip)
+	dst = index_of($3, is_sip)
+	if(!src || !dst)
+		next
+	if(is_sip && $6 ~ /^(OPTIONS|REGISTER)$/)
+		next
+	# the first time through the file
+	if(FNR == NR) {
+		here[src] = here[dst] = 1
+		next
+	}
+	if(!placed)
+		place()
+}
+
+is_sip {
+	flush_runs()
+	sip(time, src, dst)
 	next
 }
 
 # MSRP between a client and the relay: frames are counted by their start-lines,
 # also those that begin in the middle of a segment or are cut by its end.
 $10 > 0 {
-	if(from == 3)
-		from = 4
-	if(to == 3)
-		to = 4
-	if(from != 4 && to != 4)
-		next
 	hex = $11
-	gsub(/:/, "", hex)
-	hex = tail[from, to] hex
-	tail[from, to] = length(hex) > 12 ? substr(hex, length(hex) - 11) : hex
-	add(time, from, to, "SEND", count(hex, "2053454e440d0a"), $10)
-	add(time, from, to, "REPORT", count(hex, "205245504f52540d0a"), 0)
-	add(time, from, to, "200", count(hex, "20323030204f4b0d0a"), 0)
+	gsub(/[:|]/, "", hex)
+	hex = tail[src, dst] hex
+	tail[src, dst] = length(hex) > 12 ? substr(hex, length(hex) - 11) : hex
+	add(time, src, dst, "SEND", count(hex, "2053454e440d0a"), $10)
+	add(time, src, dst, "REPORT", count(hex, "205245504f52540d0a"), 0)
+	add(time, src, dst, "200", count(hex, "20323030204f4b0d0a"), 0)
 	for(code = 400; code <= 506; code++) {
 		hexcode = sprintf("20%02x%02x%02x20", 48 + int(code / 100), 48 + int(code / 10) % 10, 48 + code % 10)
 		if(index(hex, "4d53525020") == 1 && index(substr(hex, 1, 90), hexcode))
-			add(time, from, to, code "", 1, 0)
+			add(time, src, dst, code "", 1, 0)
 	}
 }
 
