@@ -2,48 +2,10 @@
 --
 -- CPM in Lua (KEMI): request_route and all that cpm.cfg has below its
 -- parameters, line by line the same. Loaded by kamailio-kemi.cfg; to use it in a
--- script of your own, call cpm(request) where cpm.cfg says route(CPM). Clause
+-- script of your own, call cpm() where cpm.cfg says route(CPM). Clause
 -- ids such as OP-01 are those of tests/conformance/clauses.tsv.
 
 -- Each function below returns true when the request is done with.
-
--- Whom we believe: P-Asserted-Identity (RFC 3325) of the core and nobody else.
-local core = nil
-
-local function cpm_trust()
-	core = core or KSR.pv.get("$def(CORE_IP)")
-	local source = KSR.pv.get("$si")
-	if source == core or KSR.ipops.is_in_subnet(source, core) > 0 then
-		return false
-	end
-	KSR.notice(KSR.pv.get("$rm") .. " from " .. source .. " refused: not of the core\n")
-	KSR.cpm.reject("127")
-	return true
-end
-
--- Which half of the network this is (3GPP TS 24.229 section 5.7): the user of
--- the Route that the S-CSCF's filter criterion has put on top, else the
--- parameter ;orig, else P-Served-User (RFC 5502).
-local function cpm_case()
-	local top = KSR.pv.gete("$(route_uri{uri.user})")
-	local served = KSR.pv.gete("$hdr(P-Served-User)")
-	if top == "orig" or top == "term" then
-		KSR.pv.sets("$cpm(case)", top)
-	elseif KSR.pv.gete("$hdr(Route)"):find("^[^<]*<[^>]*;orig[;>]") then
-		KSR.pv.sets("$cpm(case)", "orig")
-	elseif served:find("sescase=orig", 1, true) then
-		KSR.pv.sets("$cpm(case)", "orig")
-	elseif served:find("sescase=term", 1, true) then
-		KSR.pv.sets("$cpm(case)", "term")
-	end
-	-- Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18). With a
-	-- Request-URI that is neither SIP nor TEL, cpm.originating() does it: the rr
-	-- module cannot read such a URI.
-	local scheme = KSR.pv.get("$mb"):match("^%u+ (%a+):")
-	if scheme == "sip" or scheme == "sips" or scheme == "tel" then
-		KSR.rr.loose_route()
-	end
-end
 
 -- The operator's rules for this originator, for this request alone: see
 -- cpm_rules in cpm.cfg.
@@ -58,7 +20,7 @@ local policies = {
 }
 
 local function cpm_policy()
-	local rules = KSR.pv.get("$sht(cpm_rules=>$ai)")
+	local rules = KSR.pv.get("$sht(cpm_rules=>$cpm(asserted))")
 	if not rules then
 		return
 	end
@@ -83,7 +45,7 @@ local function cpm_terminating()
 	return true
 end
 
-local function cpm()
+function cpm()
 	-- CANCEL of an INVITE of ours (OL-24); others are for tm.
 	if KSR.is_CANCEL() then
 		if KSR.cpm.cancel() >= 0 then
@@ -124,10 +86,27 @@ local function cpm()
 		return true
 	end
 
-	if cpm_trust() then
+	-- Strangers are refused. One who authenticates users here, instead of a core,
+	-- does it at this place and sets $cpm(asserted).
+	if KSR.cpm.trusted() < 0 then
+		KSR.notice(KSR.pv.get("$rm") .. " from " .. KSR.pv.get("$si") .. " refused: not of the core\n")
+		KSR.cpm.reject("127")
 		return true
 	end
-	cpm_case()
+
+	-- Which half of the network this is (3GPP TS 24.229 section 5.7): told by the
+	-- Route that the S-CSCF's filter criterion has put on top (sip:orig@ or
+	-- sip:term@ this server, or ;orig), or by P-Served-User (RFC 5502).
+	KSR.cpm.session_case()
+
+	-- Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18). With a
+	-- Request-URI that is neither SIP nor TEL, cpm.originating() does it: the rr
+	-- module cannot read such a URI.
+	local scheme = KSR.pv.get("$mb"):match("^%u+ (%a+):")
+	if scheme == "sip" or scheme == "sips" or scheme == "tel" then
+		KSR.rr.loose_route()
+	end
+
 	local case = KSR.pv.gete("$cpm(case)")
 	if case == "orig" then
 		return cpm_originating()

@@ -8,7 +8,6 @@ import re
 
 import KSR
 
-ORIG_PARAM = re.compile(r"[^<]*<[^>]*;orig[;>]")
 SIP_OR_TEL = re.compile(r"[A-Z]+ (sips?|tel):")
 
 # What cpm_rules (see cpm.cfg) can say of an originator.
@@ -26,47 +25,12 @@ POLICIES = (
 class Routing:
     """Each method returns True when the request is done with."""
 
-    def __init__(self):
-        self.core = None
-
     def child_init(self, rank):
         return 0
 
-    def trust(self):
-        """Whom we believe: P-Asserted-Identity (RFC 3325) of the core and
-        nobody else."""
-        if self.core is None:
-            self.core = KSR.pv.get("$def(CORE_IP)")
-        source = KSR.pv.get("$si")
-        if source == self.core or KSR.ipops.is_in_subnet(source, self.core) > 0:
-            return True
-        KSR.notice("%s from %s refused: not of the core\n" % (KSR.pv.get("$rm"), source))
-        KSR.cpm.reject("127")
-        return False
-
-    def case(self):
-        """Which half of the network this is (3GPP TS 24.229 section 5.7): the
-        user of the Route that the S-CSCF's filter criterion has put on top, else
-        the parameter ;orig, else P-Served-User (RFC 5502)."""
-        top = KSR.pv.gete("$(route_uri{uri.user})")
-        served = KSR.pv.gete("$hdr(P-Served-User)")
-        if top in ("orig", "term"):
-            KSR.pv.sets("$cpm(case)", top)
-        elif ORIG_PARAM.match(KSR.pv.gete("$hdr(Route)")):
-            KSR.pv.sets("$cpm(case)", "orig")
-        elif "sescase=orig" in served:
-            KSR.pv.sets("$cpm(case)", "orig")
-        elif "sescase=term" in served:
-            KSR.pv.sets("$cpm(case)", "term")
-        # Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18).
-        # With a Request-URI that is neither SIP nor TEL, cpm.originating() does
-        # it: the rr module cannot read such a URI.
-        if SIP_OR_TEL.match(KSR.pv.get("$mb")):
-            KSR.rr.loose_route()
-
     def policy(self):
         """The operator's rules for this originator, for this request alone."""
-        rules = KSR.pv.get("$sht(cpm_rules=>$ai)")
+        rules = KSR.pv.get("$sht(cpm_rules=>$cpm(asserted))")
         if rules is None:
             return
         for rule in rules.split(";"):
@@ -118,9 +82,24 @@ class Routing:
         if KSR.tm.t_check_trans() == 0:
             return True
 
-        if not self.trust():
+        # Strangers are refused. One who authenticates users here, instead of a
+        # core, does it at this place and sets $cpm(asserted).
+        if KSR.cpm.trusted() < 0:
+            KSR.notice("%s from %s refused: not of the core\n" % (KSR.pv.get("$rm"), KSR.pv.get("$si")))
+            KSR.cpm.reject("127")
             return True
-        self.case()
+
+        # Which half of the network this is (3GPP TS 24.229 section 5.7): told by
+        # the Route that the S-CSCF's filter criterion has put on top (sip:orig@
+        # or sip:term@ this server, or ;orig), or by P-Served-User (RFC 5502).
+        KSR.cpm.session_case()
+
+        # Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18).
+        # With a Request-URI that is neither SIP nor TEL, cpm.originating() does
+        # it: the rr module cannot read such a URI.
+        if SIP_OR_TEL.match(KSR.pv.get("$mb")):
+            KSR.rr.loose_route()
+
         case = KSR.pv.gete("$cpm(case)")
         if case == "orig":
             return self.originating()

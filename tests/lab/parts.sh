@@ -116,7 +116,6 @@ cpm_start() {
 		cpm_param isf_uri "sip:$ISF_IP:5060"
 		cpm_param isf_mode "$LAB_ISF_MODE"
 		! grep -qx isf_uri <<< "$CPM_NAMES" || cpm_param interworking "$LAB_INTERWORKING"
-		cpm_param trusted_peers "$LAB_TRUSTED"
 		# mallory may not use CPM, nor she nor bob be anonymous
 		echo 'event_route[htable:mod-init] {'
 		echo '	$sht(cpm_rules=>sip:mallory@cpm.test) = "authorised=0;anonymity=0";'
