@@ -111,10 +111,13 @@ int cpm_timer_child_init(int rank);
 /* Set when the next refresh (ours) or the end (theirs) of a leg is due. */
 void cpm_timer_arm(cpm_leg_t *l);
 
-/* Bind module sl if it is there; in mod_init. */
-void cpm_reject_init(void);
-
 /* ---- one table of refusals (cpm_reject.c) ---- */
+
+/* Bind module sl if it is there; in mod_init: 0, or -1 for a modparam. */
+int cpm_reject_init(void);
+
+/* A counter for each row; with cpm_stats_register(): 0 or -1. */
+int cpm_reject_register(void);
 
 /**
  * Refuse a request whose transaction may or may not exist yet.

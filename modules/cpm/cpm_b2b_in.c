@@ -19,6 +19,7 @@
 #include "../../core/trim.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
+#include "cpm_check.h"
 #include "cpm_conf.h"
 #include "cpm_req.h"
 #include "cpm_service.h"
@@ -38,20 +39,6 @@ struct invite
 	struct slice sdp_text;
 	const char *detail; /* for the Warning of a refusal */
 };
-
-static const char *check_timer(
-		sip_msg_t *msg, struct invite *in, cpm_buf_t *extra)
-{
-	if(cpm_hdr_timer(msg, &in->timer) < 0)
-		return "bad-request";
-	if(in->timer.refresher == CPM_REFRESHER_UAS)
-		return "122"; /* OL-05 */
-	if(in->timer.expires_s && in->timer.expires_s < (uint32_t)cpm_conf.min_se) {
-		cpm_buf_fmt(extra, "Min-SE: %d\r\n", cpm_conf.min_se);
-		return "interval"; /* RFC 4028 section 6 */
-	}
-	return NULL;
-}
 
 /* Malformed text is 400, a description of something else 488. */
 static const char *check_sdp(sip_msg_t *msg, struct invite *in)
@@ -81,11 +68,9 @@ static const char *check_sdp(sip_msg_t *msg, struct invite *in)
 		in->detail = "setup:holdconn is not supported";
 		return "sdp";
 	}
-	if(e == SDP_OK && in->sdp.has_file_size
-			&& in->sdp.file_size > (uint64_t)cpm_req(msg)->max_message)
-		return "133";
 	if(e == SDP_OK)
-		return NULL;
+		return in->sdp.has_file_size ? cpm_check_bytes(msg, in->sdp.file_size)
+									 : NULL;
 	in->detail = sdp_error_text(e);
 	switch(e) {
 		case SDP_EMPTY:
@@ -99,7 +84,7 @@ static const char *check_sdp(sip_msg_t *msg, struct invite *in)
 	}
 }
 
-static const char *check(sip_msg_t *msg, struct invite *in, cpm_buf_t *extra)
+static const char *check(sip_msg_t *msg, struct invite *in)
 {
 	const char *no;
 	sip_uri_t uri;
@@ -108,9 +93,9 @@ static const char *check(sip_msg_t *msg, struct invite *in, cpm_buf_t *extra)
 
 	if(msg->len > INVITE_MAX)
 		return "too-long";
-	no = cpm_service_check(msg, extra);
+	no = cpm_check(msg);
 	if(no == NULL)
-		no = check_timer(msg, in, extra);
+		no = cpm_check_timer(msg, &in->timer);
 	if(no)
 		return no;
 	in->service = cpm_service_choose(msg, ICSI_LARGEMSG);
@@ -335,6 +320,7 @@ static cpm_session_t *build(sip_msg_t *msg, uint64_t id, struct invite *in)
 		return NULL;
 	s->bytes = in->sdp.file_size;
 	s->sized = in->sdp.has_file_size;
+	s->max_bytes = cpm_req(msg)->max_message;
 	s->offer_setup = (uint8_t)in->sdp.setup;
 	s->msg = message(msg, in);
 	num = get_cseq(msg)->number;
@@ -391,8 +377,7 @@ static void start(sip_msg_t *msg, uint64_t id)
 int cpm_b2b_invite(sip_msg_t *msg)
 {
 	struct invite in = {.detail = NULL};
-	cpm_buf_t extra = {0};
-	const char *no = check(msg, &in, &extra);
+	const char *no = check(msg, &in);
 	struct cell *t;
 	cpm_session_t *s;
 	uint64_t id;
@@ -401,8 +386,7 @@ int cpm_b2b_invite(sip_msg_t *msg)
 	if(no == NULL && !next_hop_resolves(msg))
 		no = "unreachable";
 	if(no) {
-		rc = cpm_reject(msg, no, in.detail, cpm_buf_get(&extra));
-		cpm_buf_free(&extra);
+		rc = cpm_reject(msg, no, in.detail, (str){NULL, 0});
 		return rc < 0 ? -1 : 0;
 	}
 	rc = cpm_tm.t_newtran(msg);

@@ -33,6 +33,7 @@ cpm_conf_t cpm_conf = {
 		.max_message = 104857600,
 		.pager_limit = 1300,
 		.authorised = 1,
+		.error_info = str_init("sip:version-not-supported@invalid"),
 		.anonymity = 1,
 		.list_anonymity = 1,
 		.interworking = 1,
@@ -73,6 +74,10 @@ param_export_t cpm_params[] = {
 		{"pager_limit", PARAM_INT, &cpm_conf.pager_limit},
 		{"min_client_version", PARAM_STR, &cpm_conf.min_client_version},
 		{"authorised", PARAM_INT, &cpm_conf.authorised},
+		{"version_required", PARAM_INT, &cpm_conf.version_required},
+		{"clock_skew", PARAM_INT, &cpm_conf.clock_skew},
+		{"error_info", PARAM_STR, &cpm_conf.error_info},
+		{"refusal", PARAM_STRING | PARAM_USE_FUNC, cpm_reject_param},
 		{"anonymity", PARAM_INT, &cpm_conf.anonymity},
 		{"list_anonymity", PARAM_INT, &cpm_conf.list_anonymity},
 		{"interworking", PARAM_INT, &cpm_conf.interworking},
@@ -121,7 +126,9 @@ static int check_numbers(void)
 	bad |= check_range("session_expires", cpm_conf.session_expires,
 			cpm_conf.min_se, 1799); /* below 1800: OL-14 */
 	bad |= check_range("ring_timeout", cpm_conf.ring_timeout, 100, 180000);
-	bad |= check_range("max_message", cpm_conf.max_message, 1, INT_MAX);
+	bad |= check_range("version_required", cpm_conf.version_required, 0, 1);
+	bad |= check_range("clock_skew", cpm_conf.clock_skew, 0, 86400);
+	bad |= check_range("max_message", cpm_conf.max_message, 0, INT_MAX);
 	bad |= check_range("pager_limit", cpm_conf.pager_limit, 1, 65535);
 	bad |= check_range("authorised", cpm_conf.authorised, 0, 1);
 	bad |= check_range("anonymity", cpm_conf.anonymity, 0, 1);

@@ -68,6 +68,9 @@ typedef struct cpm_conf
 	int pager_limit;        /* bytes of a pager message's body */
 	str min_client_version; /* CPM-client/OMA below is refused; empty: none */
 	int authorised;         /* 1: originators may use CPM */
+	int version_required;   /* 1: and without such a token */
+	int clock_skew;         /* s that a sender's clock may be wrong */
+	str error_info;         /* URI in Error-Info of 132 */
 	int anonymity;          /* 1: senders may be anonymous */
 	int list_anonymity;     /* 1: to a list of recipients, too */
 	int interworking;       /* 1: the ISF may be tried */
@@ -94,6 +97,9 @@ typedef struct cpm_conf
 } cpm_conf_t;
 
 extern cpm_conf_t cpm_conf;
+
+/* modparam refusal: "name=code phrase;warning" (cpm_reject.c). */
+int cpm_reject_param(modparam_t type, void *value);
 
 /* For exports.params. */
 extern param_export_t cpm_params[];

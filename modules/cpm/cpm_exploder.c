@@ -14,6 +14,7 @@
 #include "../../core/parser/parse_uri.h"
 #include "cpm_conf.h"
 #include "cpm_req.h"
+#include "cpm_check.h"
 #include "cpm_service.h"
 #include "proto/multipart.h"
 
@@ -224,7 +225,7 @@ const char *cpm_exploder_check(
 	char *buf;
 	int n;
 
-	if(!req->list_anonymity && cpm_service_anonymous(msg))
+	if(!req->list_anonymity && cpm_check_anonymous(msg))
 		return "119"; /* OP-13, OL-07 */
 	no = find_list(msg, &part, detail);
 	if(no)

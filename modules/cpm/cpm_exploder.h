@@ -22,7 +22,7 @@ bool cpm_is_exploder(sip_msg_t *msg);
 /**
  * The checks of a list request, in the order of the text: anonymity (119),
  * body and list (400, 415, 513), too many recipients (102), none (129).
- * What is common to all requests (cpm_service_check()) comes before.
+ * What is common to all requests (cpm_check()) comes before.
  *
  * @param out    filled on success: at least one recipient, none of them twice,
  *               none of them an EXPLODER-URI; for cpm_rcpts_free()

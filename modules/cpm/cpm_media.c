@@ -159,9 +159,11 @@ int cpm_media_create(uint64_t id)
 	cpm_session_t *s = cpm_session_lock(id);
 	bool in_tls, out_tls;
 	json_t *p, *legs;
+	int max;
 
 	if(s == NULL)
 		return -ENOENT;
+	max = s->max_bytes;
 	in_tls = s->legs[CPM_IN].tls;
 	out_tls = s->legs[1].tls;
 	s->relay = CPM_R_CREATING;
@@ -169,8 +171,8 @@ int cpm_media_create(uint64_t id)
 	p = with_session(id);
 	legs = json_array();
 	if(p == NULL || legs == NULL
-			|| json_object_set_new(
-					p, "max_bytes", json_integer(cpm_conf.max_message))
+			|| (max > 0
+					&& json_object_set_new(p, "max_bytes", json_integer(max)))
 			|| json_object_set_new(
 					p, "idle_ms", json_integer(cpm_conf.msrp_idle))
 			|| json_array_append_new(legs, new_leg(CPM_IN, in_tls))

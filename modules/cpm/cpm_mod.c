@@ -37,9 +37,13 @@ WRAP(cpm_is_pager)
 WRAP(cpm_is_large)
 WRAP(cpm_trusted)
 WRAP(cpm_session_case)
+WRAP(cpm_check)
+WRAP(cpm_check_authorised)
 WRAP(cpm_check_version)
 WRAP(cpm_check_anonymity)
 WRAP(cpm_check_expires)
+WRAP(cpm_check_timer)
+WRAP(cpm_check_size)
 WRAP(cpm_service_header)
 
 static int w_cpm_reject(sip_msg_t *msg, char *p1, char *p2)
@@ -66,10 +70,15 @@ static cmd_export_t cmds[] = {
 		{"cpm_is_large", w_cpm_is_large, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_trusted", w_cpm_trusted, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_session_case", w_cpm_session_case, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_check", w_cpm_check, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_check_authorised", w_cpm_check_authorised, 0, NULL, NULL,
+				ROUTES_TEST},
 		{"cpm_check_version", w_cpm_check_version, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_anonymity", w_cpm_check_anonymity, 0, NULL, NULL,
 				ROUTES_TEST},
 		{"cpm_check_expires", w_cpm_check_expires, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_check_timer", w_cpm_check_timer, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_check_size", w_cpm_check_size, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_service_header", w_cpm_service_header, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_reject", w_cpm_reject, 1, fixup_spve_null, fixup_free_spve_null,
 				ROUTES_ACT | FAILURE_ROUTE},
@@ -90,9 +99,13 @@ static sr_kemi_t kemi_exports[] = {
 	KEMI(is_large),
 	KEMI(trusted),
 	KEMI(session_case),
+	KEMI(check),
+	KEMI(check_authorised),
 	KEMI(check_version),
 	KEMI(check_anonymity),
 	KEMI(check_expires),
+	KEMI(check_timer),
+	KEMI(check_size),
 	KEMI(service_header),
 	{str_init("cpm"), str_init("reject"), SR_KEMIP_INT, ki_cpm_reject,
 		{SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE}},

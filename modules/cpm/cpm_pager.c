@@ -13,6 +13,7 @@
 #include "../../core/mem/mem.h"
 #include "../../core/parser/parse_uri.h"
 #include "cpm_b2b.h"
+#include "cpm_check.h"
 #include "cpm_conf.h"
 #include "cpm_loop.h"
 #include "cpm_pager.h"
@@ -32,6 +33,8 @@ static const char *check_body(sip_msg_t *msg, const char **detail)
 
 	if(!mime_type_is(slice_of(type.s, (size_t)type.len), SLICE("message/cpim")))
 		return "content";
+	if(cpm_check_bytes(msg, (uint64_t)n))
+		return "133";
 	if(n > cpm_req(msg)->pager_limit)
 		return "too-large"; /* large message mode one day (OP-25) */
 	if(n <= 0 || cpim_parse(slice_of(body, (size_t)n), &cpim) < 0) {
@@ -67,15 +70,14 @@ static int add_ids(sip_msg_t *msg)
 
 int cpm_pager(sip_msg_t *msg)
 {
-	cpm_buf_t extra = {0};
 	const char *detail = NULL;
-	const char *no = cpm_service_check(msg, &extra);
+	const char *no = cpm_check(msg);
 	sip_uri_t uri;
 
-	if(no == NULL)
-		no = check_body(msg, &detail);
 	if(no == NULL && ki_cpm_service_header(msg) < 0)
 		no = "127"; /* OP-10 */
+	if(no == NULL)
+		no = check_body(msg, &detail);
 	if(no == NULL && parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) < 0)
 		no = "uri"; /* to the ISF one day (OP-12) */
 	if(no == NULL
@@ -83,11 +85,9 @@ int cpm_pager(sip_msg_t *msg)
 					|| cpm_loop_mark(msg, CPM_CASE_ORIG) < 0))
 		no = "memory";
 	if(no) {
-		cpm_reject(msg, no, detail, cpm_buf_get(&extra));
-		cpm_buf_free(&extra);
+		cpm_reject(msg, no, detail, (str){NULL, 0});
 		return 0;
 	}
-	cpm_buf_free(&extra);
 	/* loose_route() in the script has set the next hop when there is one */
 	if(msg->dst_uri.len <= 0 && cpm_conf.outbound_proxy.len > 0)
 		set_dst_uri(msg, &cpm_conf.outbound_proxy);

@@ -65,6 +65,15 @@ static int get_asserted_tel(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
 	return get_found(msg, param, res, cpm_identity_tel);
 }
 
+static int get_refusal(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	const char *name = cpm_req(msg)->refusal;
+	str v = {(char *)name, name ? (int)strlen(name) : 0};
+
+	return name ? pv_get_strval(msg, param, res, &v)
+				: pv_get_null(msg, param, res);
+}
+
 static int get_trusted(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
 {
 	return pv_get_sintval(msg, param, res, cpm_trusted(msg));
@@ -91,6 +100,7 @@ static const struct
 		{"asserted_tel", get_asserted_tel},
 		{"trusted", get_trusted},
 		{"looped", get_looped},
+		{"refusal", get_refusal},
 };
 
 #define READABLE ((int)(sizeof(readable) / sizeof(*readable)))

@@ -38,7 +38,7 @@ static const struct field
 		{"interworking", F_NUMBER, offsetof(cpm_req_t, interworking), 0, 1},
 		{"max_recipients", F_NUMBER, offsetof(cpm_req_t, max_recipients), 0,
 				INT_MAX},
-		{"max_message", F_NUMBER, offsetof(cpm_req_t, max_message), 1, INT_MAX},
+		{"max_message", F_NUMBER, offsetof(cpm_req_t, max_message), 0, INT_MAX},
 		{"pager_limit", F_NUMBER, offsetof(cpm_req_t, pager_limit), 1, 65535},
 		{"min_version", F_VERSION, 0, 0, 0},
 		{"case", F_CASE, offsetof(cpm_req_t, session_case), 0, 0},

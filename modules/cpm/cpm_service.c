@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Checks on CPM requests (cpm_service.h), OMA-TS-CPM_Conv_Fnct 8.2.1.1 and
- * 8.2.1.2 steps 1 to 5, 3GPP TS 24.229 (services), RFC 3323 (Privacy), RFC
- * 3428 (Expires with Date). Called by cpm_b2b_in.c, cpm_pager.c and scripts.
+ * Which service a request is about (cpm_service.h): OMA-TS-CPM_Conv_Fnct
+ * 8.2.1.1 step 7, 8.2.1.2 step 7.e, 3GPP TS 24.229 7.2A.8, RFC 6050. Called by
+ * cpm_b2b_in.c, cpm_pager.c and scripts.
  */
 #include "cpm_service.h"
-
-#include <time.h>
 
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
-#include "cpm_req.h"
 #include "cpm_sip.h"
 #include "cpm_trust.h"
-#include "proto/product.h"
 
 #define MAX_FORWARDS_DEFAULT 70
 
@@ -97,69 +93,6 @@ enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted)
 	return asserted ? ICSI_NONE : wanted;
 }
 
-static bool version_ok(sip_msg_t *msg)
-{
-	product_version v, min = cpm_req(msg)->min_version;
-
-	/* no token: nothing is known against it */
-	return min == 0
-			|| product_find(
-					   hdr_slice(msg, "User-Agent"), PRODUCT_CPM_CLIENT, &v)
-			!= 0
-			|| v >= min;
-}
-
-bool cpm_service_anonymous(sip_msg_t *msg)
-{
-	struct slice rest = hdr_slice(msg, "Privacy");
-
-	while(rest.n > 0) {
-		struct slice one = slice_trim(slice_cut(rest, ';', &rest));
-
-		if(slice_ieq(one, SLICE("id")) || slice_ieq(one, SLICE("user")))
-			return true;
-	}
-	return false;
-}
-
-static bool anonymity_ok(sip_msg_t *msg)
-{
-	return cpm_req(msg)->anonymity || !cpm_service_anonymous(msg);
-}
-
-/* RFC 3261 20.17: always GMT. */
-static bool read_date(str v, time_t *out)
-{
-	char buf[64];
-	struct tm tm = {0};
-	const char *end;
-
-	if(v.len <= 0 || v.len >= (int)sizeof(buf))
-		return false;
-	memcpy(buf, v.s, (size_t)v.len);
-	buf[v.len] = '\0';
-	end = strptime(buf, "%a, %d %b %Y %H:%M:%S", &tm);
-	if(end == NULL)
-		return false;
-	*out = timegm(&tm);
-	return true;
-}
-
-/* Lifetime counts from Date; without one from now. Zero means "now or never"
- * and is tried. */
-static bool lifetime_ok(sip_msg_t *msg)
-{
-	struct slice v = hdr_slice(msg,
-			msg->REQ_METHOD == METHOD_MESSAGE ? "Expires" : "Message-Expires");
-	uint64_t delta;
-	time_t date;
-
-	if(!slice_u64(slice_trim(slice_cut(v, ';', NULL)), UINT32_MAX, &delta)
-			|| delta == 0 || !read_date(cpm_hdr_get(msg, "Date"), &date))
-		return true;
-	return time(NULL) <= date + (time_t)delta;
-}
-
 unsigned cpm_service_max_forwards(sip_msg_t *msg)
 {
 	uint64_t n;
@@ -167,46 +100,6 @@ unsigned cpm_service_max_forwards(sip_msg_t *msg)
 	if(!slice_u64(hdr_slice(msg, "Max-Forwards"), 255, &n))
 		return MAX_FORWARDS_DEFAULT;
 	return (unsigned)n;
-}
-
-/* Option tags that we do not know, for Unsupported (RFC 3261 8.2.2.3). */
-static void unsupported(sip_msg_t *msg, cpm_buf_t *out)
-{
-	hdr_field_t *h = NULL;
-
-	while((h = cpm_hdr_next(msg, "Require", h)) != NULL) {
-		struct slice rest = slice_of(h->body.s, (size_t)h->body.len);
-
-		while(rest.n > 0) {
-			struct slice one = slice_trim(slice_cut(rest, ',', &rest));
-
-			/* RFC 5365 section 5, RFC 5366 section 5.1 */
-			if(one.n == 0 || slice_ieq(one, SLICE("timer"))
-					|| slice_ieq(one, SLICE("recipient-list-message"))
-					|| slice_ieq(one, SLICE("recipient-list-invite")))
-				continue;
-			cpm_buf_lit(out, out->len ? ", " : "Unsupported: ");
-			cpm_buf_add(out, one.p, (int)one.n);
-		}
-	}
-	if(out->len)
-		cpm_buf_lit(out, "\r\n");
-}
-
-const char *cpm_service_check(sip_msg_t *msg, cpm_buf_t *extra)
-{
-	if(!cpm_req(msg)->authorised || !cpm_identity_known(msg))
-		return "127"; /* OP-01, OL-01 */
-	if(!version_ok(msg))
-		return "132";
-	if(!anonymity_ok(msg))
-		return "119";
-	if(!lifetime_ok(msg))
-		return "expired";
-	if(cpm_service_max_forwards(msg) == 0)
-		return "loop";
-	unsupported(msg, extra);
-	return extra->len ? "extension" : NULL;
 }
 
 /* ---- the steps for scripts ---- */
@@ -224,21 +117,6 @@ int ki_cpm_is_pager(sip_msg_t *msg)
 int ki_cpm_is_large(sip_msg_t *msg)
 {
 	return parsed(msg) && cpm_service_wanted(msg, ICSI_LARGEMSG) ? 1 : -1;
-}
-
-int ki_cpm_check_version(sip_msg_t *msg)
-{
-	return parsed(msg) && version_ok(msg) ? 1 : -1;
-}
-
-int ki_cpm_check_anonymity(sip_msg_t *msg)
-{
-	return parsed(msg) && anonymity_ok(msg) ? 1 : -1;
-}
-
-int ki_cpm_check_expires(sip_msg_t *msg)
-{
-	return parsed(msg) && lifetime_ok(msg) ? 1 : -1;
 }
 
 /* Take every field of that name out of the request: 0 or -1. */

@@ -174,6 +174,7 @@ typedef struct cpm_session
 	uint16_t want_1xx;   /* to be sent, 0 none */
 	uint16_t want_final; /* likewise */
 	uint64_t bytes;      /* announced size, 0 unknown */
+	int max_bytes;       /* more than that is stopped; 0: the relay's own */
 	uint64_t created_ms, state_ms;
 	uint64_t ring_at;   /* the callee has to answer, 0 none */
 	uint64_t ack_at;    /* the originator has to ACK, 0 none */

@@ -63,9 +63,9 @@ int cpm_sip_mod_init(void)
 	if(cpm_exploder_init() < 0 || cpm_isf_init() < 0 || cpm_pace_init() < 0)
 		return -1;
 	if(cpm_req_init() < 0 || cpm_trust_init() < 0 || cpm_loop_init() < 0
-			|| cpm_timer_mod_init() < 0 || own_signature() < 0)
+			|| cpm_reject_init() < 0 || cpm_timer_mod_init() < 0
+			|| own_signature() < 0)
 		return -1;
-	cpm_reject_init();
 	cpm_events_init();
 	return 0;
 }

@@ -73,14 +73,15 @@ int ki_cpm_trusted(sip_msg_t *msg);
  * terminating, -1 nothing tells. */
 int ki_cpm_session_case(sip_msg_t *msg);
 
-/* User-Agent against modparam min_client_version: 1 supported, -1 not. */
-int ki_cpm_check_version(sip_msg_t *msg);
-
-/* Privacy against modparam anonymity: 1 allowed or not asked for, -1 not. */
-int ki_cpm_check_anonymity(sip_msg_t *msg);
-
-/* Expires or Message-Expires with Date: 1 still valid, -1 expired. */
-int ki_cpm_check_expires(sip_msg_t *msg);
+/* The checks in their order, or one of them: 1 all is well; -1 not, and
+ * $cpm(refusal) is the reason for cpm_reject(). */
+int ki_cpm_check(sip_msg_t *msg);
+int ki_cpm_check_authorised(sip_msg_t *msg); /* OP-01 */
+int ki_cpm_check_version(sip_msg_t *msg);    /* OP-02 */
+int ki_cpm_check_anonymity(sip_msg_t *msg);  /* OP-03 */
+int ki_cpm_check_expires(sip_msg_t *msg);    /* OP-04 */
+int ki_cpm_check_timer(sip_msg_t *msg);      /* OL-05; 1 for a MESSAGE */
+int ki_cpm_check_size(sip_msg_t *msg);       /* $cpm(max_message) */
 
 /**
  * P-Preferred-Service with a CPM ICSI becomes P-Asserted-Service (OP-09,

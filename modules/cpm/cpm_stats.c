@@ -7,6 +7,7 @@
 
 #include "../../core/counters.h"
 #include "../../core/dprint.h"
+#include "cpm_b2b.h"
 #include "cpm_link.h"
 #include "cpm_sip.h"
 
@@ -109,7 +110,7 @@ static counter_def_t defs[] = {
 
 int cpm_stats_register(void)
 {
-	if(counter_register_array("cpm", defs) == 0)
+	if(counter_register_array("cpm", defs) == 0 && cpm_reject_register() == 0)
 		return 0;
 	LM_ERR("the statistics could not be registered\n");
 	return -1;
