@@ -73,12 +73,6 @@ core_start() {
 }
 core_ready() { sip_ping "$CORE_IP"; }
 
-# A parameter of the module, where this build of it has it.
-cpm_param() { # NAME VALUE
-	grep -qx "$1" <<< "$CPM_NAMES" || return 0
-	[[ $2 =~ ^[0-9]+$ ]] && echo "modparam(\"cpm\", \"$1\", $2)" || echo "modparam(\"cpm\", \"$1\", \"$2\")"
-}
-
 # The script's flavour.
 cpm_script() {
 	case $LAB_SCRIPT in
@@ -99,23 +93,20 @@ cpm_main() {
 # The PF: the operator's own configuration with the lab's values.
 cpm_start() {
 	built cpm.so && free_address "$PF_IP" || return 1
-	CPM_NAMES=$(strings -n 6 "$CPM_BIN/cpm.so")
 	{
 		CORE_IP=$LAB_TRUSTED preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
-			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT"
+			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT" \
+			EXPLODER_URI sip:exploder@cpm.test ISF_URI "sip:$ISF_IP:5060" ISF_MODE "$LAB_ISF_MODE"
 		echo '#!define CPM_VALUES'
 		cpm_script || return 1
 		echo "#!define CPM_RING_TIMEOUT $LAB_RING_MS"
+		echo "#!define MAX_RECIPIENTS $LAB_MAX_RECIPIENTS"
+		echo "#!define INTERWORKING $LAB_INTERWORKING"
 		echo "children=$LAB_CPM_CHILDREN"
 		echo 'tcp_children=2'
 		cpm_main
 		echo 'modparam("cpm", "msrp_idle", 10000)'
-		cpm_param exploder_uri sip:exploder@cpm.test
-		cpm_param max_recipients "$LAB_MAX_RECIPIENTS"
-		cpm_param exploder_answer "$LAB_EXPLODER_ANSWER"
-		cpm_param isf_uri "sip:$ISF_IP:5060"
-		cpm_param isf_mode "$LAB_ISF_MODE"
-		! grep -qx isf_uri <<< "$CPM_NAMES" || cpm_param interworking "$LAB_INTERWORKING"
+		echo "modparam(\"cpm\", \"exploder_answer\", \"$LAB_EXPLODER_ANSWER\")"
 		# mallory may not use CPM, nor she nor bob be anonymous
 		echo 'event_route[htable:mod-init] {'
 		echo '	$sht(cpm_rules=>sip:mallory@cpm.test) = "authorised=0;anonymity=0";'
