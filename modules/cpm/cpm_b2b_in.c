@@ -133,8 +133,7 @@ static bool route_is_ours(rr_t *r)
 	return check_self(&uri.host, uri.port_no, 0) == 1;
 }
 
-/* Route below our own entry: where the core wants the request to go on. */
-static void routes_below(sip_msg_t *msg, cpm_buf_t *b)
+void cpm_routes_below(sip_msg_t *msg, cpm_buf_t *b)
 {
 	bool ours = true;
 
@@ -222,7 +221,7 @@ static cpm_strs_t *out_dialog(sip_msg_t *msg, uint64_t id, unsigned leg)
 	cpm_buf_fmt(&call_id, "%s@%.*s", hex, STR_FMT(&cpm_conf.warn_agent));
 	cpm_hdr_name_addr(&local, from->display, from->uri);
 	cpm_hdr_name_addr(&remote, to->display, to->uri);
-	routes_below(msg, &routes);
+	cpm_routes_below(msg, &routes);
 	v[CPM_D_CALL_ID] = cpm_buf_get(&call_id);
 	v[CPM_D_LOCAL_TAG] = (str){tag, cpm_tag_print(id, leg, tag)};
 	v[CPM_D_LOCAL] = cpm_buf_get(&local);
@@ -241,17 +240,6 @@ static cpm_strs_t *out_dialog(sip_msg_t *msg, uint64_t id, unsigned leg)
 	return d;
 }
 
-/* Senders of the older SIMPLE IM have no such ids, receivers insist on them. */
-static void copy_or_make_id(cpm_buf_t *b, sip_msg_t *msg, const char *name)
-{
-	char hex[CPM_HEX_BUF];
-
-	if(cpm_hdr_copy(b, msg, name) > 0)
-		return;
-	cpm_id_random(hex);
-	cpm_buf_fmt(b, "%s: %s\r\n", name, hex);
-}
-
 static void out_headers(cpm_buf_t *b, sip_msg_t *msg, struct invite *in)
 {
 	struct slice urn = icsi_urn(in->service);
@@ -263,8 +251,8 @@ static void out_headers(cpm_buf_t *b, sip_msg_t *msg, struct invite *in)
 	cpm_hdr_copy(b, msg, "Accept-Contact"); /* OL-11 */
 	cpm_hdr_copy(b, msg, "Message-Expires");
 	cpm_hdr_copy_service(b, msg);
-	copy_or_make_id(b, msg, "Conversation-ID");
-	copy_or_make_id(b, msg, "Contribution-ID");
+	cpm_hdr_copy_or_make(b, msg, "Conversation-ID");
+	cpm_hdr_copy_or_make(b, msg, "Contribution-ID");
 	cpm_buf_fmt(b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));
 	cpm_buf_lit(b, "Supported: timer\r\nAllow: " CPM_ALLOW "\r\n");
 	cpm_hdr_agent(b);

@@ -7,6 +7,7 @@
 #define CPM_B2B_IN_H
 
 #include "../../core/parser/msg_parser.h"
+#include "cpm_hdr.h"
 #include "cpm_session.h"
 #include "proto/sdp.h"
 
@@ -16,6 +17,10 @@ int cpm_b2b_parse(sip_msg_t *msg);
 
 /* A large-message INVITE of the originating role; as ki_cpm_originating(). */
 int cpm_b2b_invite(sip_msg_t *msg);
+
+/* Append the Route entries below our own, comma separated: where the core wants
+ * the request to go on. */
+void cpm_routes_below(sip_msg_t *msg, cpm_buf_t *b);
 
 /* A peer's SDP becomes CPM_P_* (shared memory) and the leg's plain values;
  * NULL without memory. */

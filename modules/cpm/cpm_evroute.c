@@ -16,6 +16,7 @@
 static str names[CPM_EV_N] = {
 		[CPM_EV_RELAY_UP] = str_init("cpm:relay-up"),
 		[CPM_EV_RELAY_DOWN] = str_init("cpm:relay-down"),
+		[CPM_EV_RECIPIENT_FAILED] = str_init("cpm:recipient-failed"),
 };
 
 static int routes[CPM_EV_N];

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Event routes of the module: event_route[cpm:relay-up] and
- * event_route[cpm:relay-down], run in the link process with a made-up request.
+ * Event routes of the module, run with a made-up request:
+ * event_route[cpm:relay-up] and event_route[cpm:relay-down] in the link
+ * process, event_route[cpm:recipient-failed] in the process that got the
+ * answer.
  */
 #ifndef CPM_EVROUTE_H
 #define CPM_EVROUTE_H
@@ -10,6 +12,7 @@ typedef enum cpm_ev
 {
 	CPM_EV_RELAY_UP,
 	CPM_EV_RELAY_DOWN,
+	CPM_EV_RECIPIENT_FAILED,
 	CPM_EV_N
 } cpm_ev_t;
 

@@ -16,6 +16,7 @@
 #include "cpm_req.h"
 #include "cpm_check.h"
 #include "cpm_service.h"
+#include "cpm_sip.h"
 #include "proto/multipart.h"
 
 #define URIS_MAX 8 /* EXPLODER-URIs */
@@ -80,6 +81,11 @@ bool cpm_is_exploder(sip_msg_t *msg)
 		if(rcpt_key_same_user(u.key, uris[i]))
 			return true;
 	return false;
+}
+
+int ki_cpm_is_exploder(sip_msg_t *msg)
+{
+	return cpm_is_exploder(msg) ? 1 : -1;
 }
 
 /* ---- body ---- */

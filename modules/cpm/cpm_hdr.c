@@ -15,6 +15,7 @@
 #include "../../core/parser/contact/parse_contact.h"
 #include "../../core/trim.h"
 #include "cpm_conf.h"
+#include "cpm_id.h"
 #include "cpm_trust.h"
 #include "proto/slice.h"
 
@@ -176,6 +177,16 @@ void cpm_hdr_copy_service(cpm_buf_t *b, sip_msg_t *msg)
 		if(trusted || !cpm_trust_guards(service[i]))
 			cpm_hdr_copy(b, msg, service[i]);
 	cpm_identity_lines(b, msg);
+}
+
+void cpm_hdr_copy_or_make(cpm_buf_t *b, sip_msg_t *msg, const char *name)
+{
+	char hex[CPM_HEX_BUF];
+
+	if(cpm_hdr_copy(b, msg, name) > 0)
+		return;
+	cpm_id_random(hex);
+	cpm_buf_fmt(b, "%s: %s\r\n", name, hex);
 }
 
 bool cpm_hdr_has_token(sip_msg_t *msg, const char *name, const char *token)

@@ -65,6 +65,10 @@ int cpm_hdr_copy(cpm_buf_t *b, sip_msg_t *msg, const char *name);
  */
 void cpm_hdr_copy_service(cpm_buf_t *b, sip_msg_t *msg);
 
+/* Copy the field of that name; without one, write it with a new id: senders of
+ * the older SIMPLE IM have none, receivers insist on them. */
+void cpm_hdr_copy_or_make(cpm_buf_t *b, sip_msg_t *msg, const char *name);
+
 /* Is the token in one of the fields of that name (comma lists)? */
 bool cpm_hdr_has_token(sip_msg_t *msg, const char *name, const char *token);
 

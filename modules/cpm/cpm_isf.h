@@ -49,6 +49,30 @@ int cpm_isf_ruri(str dest, cpm_buf_t *ruri);
 /* The Route value of cpm_isf_target() alone. */
 int cpm_isf_routes(str core_routes, cpm_buf_t *routes);
 
+/* ---- relayed requests (cpm_isf_msg.c) ---- */
+
+struct cell;
+
+/* In mod_init, after tm is bound: 0 or -1. */
+int cpm_isf_msg_init(void);
+
+/**
+ * Turn a request that is to be relayed to the ISF: Request-URI, Route and next
+ * hop. In a request_route before t_relay(), or in a failure.
+ *
+ * @return 0; -1 no ISF or no memory
+ */
+int cpm_isf_apply(sip_msg_t *msg);
+
+/* Arm a request that is about to be relayed: when the final answer is one of
+ * cpm_isf_code(), and the policy of the request allows it, it is sent to the
+ * ISF once. 0 or -1. */
+int cpm_isf_on_failure(sip_msg_t *msg);
+
+/* Count a request that goes to the ISF, and its answer. t: its transaction,
+ * NULL before there is one. */
+void cpm_isf_tried(sip_msg_t *msg, struct cell *t);
+
 /* modparam isf_uri with its ";lr": the next hop of a direct request. */
 str cpm_isf_uri(void);
 

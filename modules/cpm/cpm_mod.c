@@ -35,6 +35,9 @@ WRAP(cpm_in_dialog)
 WRAP(cpm_cancel)
 WRAP(cpm_is_pager)
 WRAP(cpm_is_large)
+WRAP(cpm_is_exploder)
+WRAP(cpm_explode)
+WRAP(cpm_to_isf)
 WRAP(cpm_trusted)
 WRAP(cpm_session_case)
 WRAP(cpm_check)
@@ -70,6 +73,9 @@ static cmd_export_t cmds[] = {
 		{"cpm_is_large", w_cpm_is_large, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_trusted", w_cpm_trusted, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_session_case", w_cpm_session_case, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_is_exploder", w_cpm_is_exploder, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_explode", w_cpm_explode, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_to_isf", w_cpm_to_isf, 0, NULL, NULL, ROUTES_ACT | FAILURE_ROUTE},
 		{"cpm_check", w_cpm_check, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_authorised", w_cpm_check_authorised, 0, NULL, NULL,
 				ROUTES_TEST},
@@ -97,6 +103,9 @@ static sr_kemi_t kemi_exports[] = {
 	KEMI(cancel),
 	KEMI(is_pager),
 	KEMI(is_large),
+	KEMI(is_exploder),
+	KEMI(explode),
+	KEMI(to_isf),
 	KEMI(trusted),
 	KEMI(session_case),
 	KEMI(check),

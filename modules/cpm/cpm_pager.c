@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Pager mode, 1-1, originating: a MESSAGE is checked, its service header
- * rewritten, missing ids added, and tm relays it; the final response received
- * is the final response given (OMA-TS-CPM_Conv_Fnct 8.2.1.1, OP-02 to OP-24).
+ * Pager mode, originating: a MESSAGE is checked, its service header rewritten,
+ * missing ids added, and tm relays it; the final response received is the final
+ * response given. One to the EXPLODER-URI goes to cpm_fanout_in.c
+ * (OMA-TS-CPM_Conv_Fnct 8.2.1.1, OP-02 to OP-24).
  */
 #include <errno.h>
 #include <string.h>
@@ -13,8 +14,12 @@
 #include "../../core/mem/mem.h"
 #include "../../core/parser/parse_uri.h"
 #include "cpm_b2b.h"
+#include "cpm_b2b_in.h"
 #include "cpm_check.h"
 #include "cpm_conf.h"
+#include "cpm_exploder.h"
+#include "cpm_fanout.h"
+#include "cpm_isf.h"
 #include "cpm_loop.h"
 #include "cpm_pager.h"
 #include "cpm_req.h"
@@ -24,24 +29,29 @@
 #include "cpm_trust.h"
 #include "proto/cpim.h"
 
-static const char *check_body(sip_msg_t *msg, const char **detail)
+/* What both kinds of pager message carry: 400, or 413 when it is too long. */
+static const char *check_cpim(sip_msg_t *msg, struct slice text,
+		struct cpim *out, const char **detail)
 {
-	str type = cpm_hdr_get(msg, "Content-Type");
-	char *body = get_body(msg);
-	int n = body ? (int)(msg->buf + msg->len - body) : 0;
-	struct cpim cpim;
-
-	if(!mime_type_is(slice_of(type.s, (size_t)type.len), SLICE("message/cpim")))
-		return "content";
-	if(cpm_check_bytes(msg, (uint64_t)n))
+	if(cpm_check_bytes(msg, text.n))
 		return "133";
-	if(n > cpm_req(msg)->pager_limit)
+	if(text.n > (size_t)cpm_req(msg)->pager_limit)
 		return "too-large"; /* large message mode one day (OP-25) */
-	if(n <= 0 || cpim_parse(slice_of(body, (size_t)n), &cpim) < 0) {
+	if(cpim_parse(text, out) < 0) {
 		*detail = "Malformed CPIM";
 		return "bad-request";
 	}
 	return NULL;
+}
+
+static const char *check_body(sip_msg_t *msg, const char **detail)
+{
+	str type = cpm_hdr_get(msg, "Content-Type");
+	struct cpim cpim;
+
+	if(!mime_type_is(slice_of(type.s, (size_t)type.len), SLICE("message/cpim")))
+		return "content";
+	return check_cpim(msg, cpm_body(msg), &cpim, detail);
 }
 
 /* Receivers insist on the ids that older senders do not have. */
@@ -68,26 +78,26 @@ static int add_ids(sip_msg_t *msg)
 	return -1;
 }
 
-int cpm_pager(sip_msg_t *msg)
+/* A recipient whom only the ISF reaches (OP-12); all others are tried in the
+ * core first. */
+static const char *direct(sip_msg_t *msg)
 {
-	const char *detail = NULL;
-	const char *no = cpm_check(msg);
 	sip_uri_t uri;
 
-	if(no == NULL && ki_cpm_service_header(msg) < 0)
-		no = "127"; /* OP-10 */
-	if(no == NULL)
-		no = check_body(msg, &detail);
-	if(no == NULL && parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) < 0)
-		no = "uri"; /* to the ISF one day (OP-12) */
-	if(no == NULL
-			&& (add_ids(msg) < 0 || cpm_trust_apply(msg) < 0
-					|| cpm_loop_mark(msg, CPM_CASE_ORIG) < 0))
-		no = "memory";
-	if(no) {
-		cpm_reject(msg, no, detail, (str){NULL, 0});
-		return 0;
-	}
+	if(!cpm_isf_scheme(*GET_RURI(msg)))
+		return parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) < 0 ? "uri"
+				: cpm_isf_on_failure(msg) < 0 ? "memory"
+											  : NULL;
+	if(!cpm_req(msg)->interworking || !cpm_isf_is_there())
+		return "uri";
+	if(cpm_isf_apply(msg) < 0)
+		return "memory";
+	cpm_isf_tried(msg, NULL);
+	return NULL;
+}
+
+static void relay(sip_msg_t *msg)
+{
 	/* loose_route() in the script has set the next hop when there is one */
 	if(msg->dst_uri.len <= 0 && cpm_conf.outbound_proxy.len > 0)
 		set_dst_uri(msg, &cpm_conf.outbound_proxy);
@@ -95,8 +105,64 @@ int cpm_pager(sip_msg_t *msg)
 		LM_NOTICE("pager message could not be relayed, Call-ID %.*s\n",
 				STR_FMT(&msg->callid->body));
 		cpm_reject(msg, "unreachable", NULL, (str){NULL, 0});
-		return 0;
+		return;
 	}
 	cpm_stat_inc(CPM_STAT_PAGER);
+}
+
+int cpm_pager(sip_msg_t *msg)
+{
+	const char *detail = NULL;
+	const char *no = cpm_check(msg);
+
+	if(no == NULL && ki_cpm_service_header(msg) < 0)
+		no = "127"; /* OP-10 */
+	if(no == NULL && cpm_is_exploder(msg))
+		return ki_cpm_explode(msg);
+	if(no == NULL)
+		no = check_body(msg, &detail);
+	if(no == NULL
+			&& (add_ids(msg) < 0 || cpm_trust_apply(msg) < 0
+					|| cpm_loop_mark(msg, CPM_CASE_ORIG) < 0))
+		no = "memory";
+	if(no == NULL)
+		no = direct(msg);
+	if(no)
+		cpm_reject(msg, no, detail, (str){NULL, 0});
+	else
+		relay(msg);
+	return 0;
+}
+
+/* ---- one message to many ---- */
+
+static const char *check_list(
+		sip_msg_t *msg, cpm_list_message_t *m, const char **detail)
+{
+	const char *no = cpm_exploder_check(msg, &m->rcpts, detail);
+
+	if(no == NULL)
+		no = cpm_exploder_cpim(msg, &m->text, detail);
+	if(no == NULL)
+		no = check_cpim(msg, m->text, &m->cpim, detail);
+	if(no)
+		return no;
+	m->service = cpm_service_choose(msg, ICSI_MSG);
+	return m->service == ICSI_NONE ? "127" : NULL; /* OP-10 */
+}
+
+int ki_cpm_explode(sip_msg_t *msg)
+{
+	cpm_list_message_t m = {.rcpts = NULL};
+	const char *detail = NULL, *no;
+
+	if(msg->REQ_METHOD != METHOD_MESSAGE || cpm_b2b_parse(msg) < 0
+			|| !cpm_is_exploder(msg))
+		return -1;
+	no = check_list(msg, &m, &detail);
+	if(no == NULL)
+		return cpm_fanout_message(msg, &m);
+	cpm_rcpts_free(&m.rcpts);
+	cpm_reject(msg, no, detail, (str){NULL, 0});
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "../../core/dprint.h"
 #include "../../core/ut.h"
 #include "cpm_case.h"
+#include "cpm_fanout.h"
 #include "cpm_link.h"
 #include "cpm_loop.h"
 #include "cpm_req.h"
@@ -88,6 +89,33 @@ static int get_looped(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
 					&& cpm_loop_seen(msg, c ? c : CPM_CASE_ORIG));
 }
 
+/* In event_route[cpm:recipient-failed]. */
+static int get_recipient(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	cpm_fan_failure_t f;
+
+	return cpm_fanout_failure(&f) ? pv_get_strval(msg, param, res, &f.uri)
+								  : pv_get_null(msg, param, res);
+}
+
+static int get_recipient_code(
+		sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	cpm_fan_failure_t f;
+
+	return cpm_fanout_failure(&f) ? pv_get_sintval(msg, param, res, f.code)
+								  : pv_get_null(msg, param, res);
+}
+
+static int get_recipient_call_id(
+		sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	cpm_fan_failure_t f;
+
+	return cpm_fanout_failure(&f) ? pv_get_strval(msg, param, res, &f.call_id)
+								  : pv_get_null(msg, param, res);
+}
+
 static const struct
 {
 	const char *name;
@@ -96,6 +124,9 @@ static const struct
 		{"relay", get_relay},
 		{"sessions", get_sessions},
 		{"mode", get_mode},
+		{"recipient", get_recipient},
+		{"recipient_code", get_recipient_code},
+		{"recipient_call_id", get_recipient_call_id},
 		{"served_user", get_served_user},
 		{"asserted_tel", get_asserted_tel},
 		{"trusted", get_trusted},

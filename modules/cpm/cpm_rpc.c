@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * cpm.stats, cpm.relays, cpm.sessions, cpm.session and cpm.session_end for
- * kamcmd and JSON-RPC. Each works on copies, so that a slow reader never holds
- * a lock.
+ * cpm.stats, cpm.relays, cpm.sessions, cpm.session, cpm.session_end and
+ * cpm.fanouts for kamcmd and JSON-RPC. Each works on copies, so that a slow
+ * reader never holds a lock.
  */
 #include "cpm_rpc.h"
 
 #include "../../core/dprint.h"
 #include "cpm_conf.h"
+#include "cpm_fanout.h"
 #include "cpm_link.h"
+#include "cpm_pace.h"
+#include "cpm_session.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
 
@@ -175,9 +178,74 @@ static void rpc_session_end(rpc_t *rpc, void *ctx)
 		LM_NOTICE("session %.*s: ended by the operator\n", id.len, id.s);
 }
 
+/* ---- cpm.fanouts -----------------------------------------------------------
+ */
+
+static const char *fanouts_doc[] = {
+		"List the pager messages to many that are under way, at most so many: "
+		"cpm.fanouts [limit]",
+		NULL};
+
+static int add_fanout(rpc_t *rpc, void *list, uint64_t id)
+{
+	cpm_fanout_t *f = cpm_fanout_lock(id);
+	char printed[CPM_ID_BUF], call_id[96];
+	unsigned n, ok, failed, states[CPM_FAN_NSTATES] = {0};
+	int age, answered;
+	str text;
+	void *st;
+
+	if(f == NULL)
+		return 0;
+	n = f->rcpts->n;
+	ok = f->ok;
+	failed = f->failed;
+	age = (int)((cpm_now_ms() - f->created_ms) / 1000);
+	answered = f->answered;
+	for(unsigned i = 0; i < n; i++)
+		states[f->r[i].state]++;
+	text = cpm_strs_get(f->texts, CPM_F_CALL_ID);
+	snprintf(call_id, sizeof(call_id), "%.*s", STR_FMT(&text));
+	cpm_fanout_unlock(f);
+	cpm_id_print(id, printed);
+	if(rpc->array_add(list, "{", &st) < 0)
+		return -1;
+	rpc->struct_add(st, "ssddd", "id", printed, "call_id", call_id, "age_s",
+			age, "answered", answered, "recipients", (int)n);
+	rpc->struct_add(st, "ddddd", "waiting", (int)states[CPM_FAN_WAITING],
+			"sent", (int)states[CPM_FAN_SENT], "isf", (int)states[CPM_FAN_ISF],
+			"ok", (int)ok, "failed", (int)failed);
+	return 0;
+}
+
+static void rpc_fanouts(rpc_t *rpc, void *ctx)
+{
+	int limit = PAGE, done = 0;
+	unsigned slot = 0, in_flight, waiting, n;
+	uint64_t ids[PAGE_MAX];
+	void *st, *list;
+
+	rpc->scan(ctx, "*d", &limit);
+	if(limit < 1 || limit > PAGE_MAX) {
+		rpc->fault(ctx, 400, "limit 1 to %d", PAGE_MAX);
+		return;
+	}
+	cpm_pace_load(&in_flight, &waiting);
+	if(rpc->add(ctx, "{", &st) < 0
+			|| rpc->struct_add(st, "ddd[", "total", (int)cpm_fanout_count(),
+					   "in_flight", (int)in_flight, "waiting", (int)waiting,
+					   "fanouts", &list)
+					< 0)
+		return;
+	while(done < limit && (n = cpm_fanout_ids(&slot, ids, PAGE_MAX)) > 0)
+		for(unsigned i = 0; i < n && done < limit; i++, done++)
+			if(add_fanout(rpc, list, ids[i]) < 0)
+				return;
+}
+
 rpc_export_t cpm_rpc_cmds[] = {{"cpm.stats", rpc_stats, stats_doc, 0},
 		{"cpm.relays", rpc_relays, relays_doc, 0},
 		{"cpm.sessions", rpc_sessions, sessions_doc, 0},
 		{"cpm.session", rpc_session, session_doc, 0},
 		{"cpm.session_end", rpc_session_end, session_end_doc, 0},
-		{NULL, NULL, NULL, 0}};
+		{"cpm.fanouts", rpc_fanouts, fanouts_doc, 0}, {NULL, NULL, NULL, 0}};

@@ -83,6 +83,23 @@ int ki_cpm_check_expires(sip_msg_t *msg);    /* OP-04 */
 int ki_cpm_check_timer(sip_msg_t *msg);      /* OL-05; 1 for a MESSAGE */
 int ki_cpm_check_size(sip_msg_t *msg);       /* $cpm(max_message) */
 
+/* 1 when the Request-URI is one of modparam exploder_uri, else -1. */
+int ki_cpm_is_exploder(sip_msg_t *msg);
+
+/**
+ * A MESSAGE to the EXPLODER-URI: the checks of its list, one MESSAGE for each
+ * recipient, the answer to the sender (OP-13 to OP-22). The checks common to
+ * all requests are the caller's.
+ *
+ * @return 0 handled; -1 no MESSAGE, or its Request-URI is another (nothing was
+ *         sent)
+ */
+int ki_cpm_explode(sip_msg_t *msg);
+
+/* Turn a request that is to be relayed to the ISF: Request-URI, Route, next
+ * hop; the script relays it. 1, or -1 when there is no ISF. */
+int ki_cpm_to_isf(sip_msg_t *msg);
+
 /**
  * P-Preferred-Service with a CPM ICSI becomes P-Asserted-Service (OP-09,
  * OL-12).

@@ -9,6 +9,7 @@
 #include "../../core/dprint.h"
 #include "cpm_b2b.h"
 #include "cpm_link.h"
+#include "cpm_pace.h"
 #include "cpm_sip.h"
 
 static counter_handle_t handles[CPM_STAT_N];
@@ -20,6 +21,26 @@ static counter_val_t read_sessions(counter_handle_t h, void *param)
 	(void)h;
 	(void)param;
 	return (counter_val_t)cpm_session_count();
+}
+
+static counter_val_t read_in_flight(counter_handle_t h, void *param)
+{
+	unsigned in_flight, waiting;
+
+	(void)h;
+	(void)param;
+	cpm_pace_load(&in_flight, &waiting);
+	return (counter_val_t)in_flight;
+}
+
+static counter_val_t read_waiting(counter_handle_t h, void *param)
+{
+	unsigned in_flight, waiting;
+
+	(void)h;
+	(void)param;
+	cpm_pace_load(&in_flight, &waiting);
+	return (counter_val_t)waiting;
 }
 
 static counter_val_t read_link_up(counter_handle_t h, void *param)
@@ -44,6 +65,15 @@ static counter_def_t defs[] = {
 				"requests refused by a check"),
 		STAT(CPM_STAT_LOOPED, "messages_looped",
 				"requests of ours that came back and were passed on"),
+		STAT(CPM_STAT_EXPLODED, "exploded_messages",
+				"messages to many recipients taken"),
+		STAT(CPM_STAT_EXPLODED_RCPTS, "exploded_recipients",
+				"recipients of these messages"),
+		STAT(CPM_STAT_EXPLODER_FAILED, "exploder_failed",
+				"recipients of these messages that were not reached"),
+		STAT(CPM_STAT_ISF_TRIED, "isf_tried", "messages sent to the ISF"),
+		STAT(CPM_STAT_ISF_OK, "isf_answered_ok",
+				"messages that the ISF has taken"),
 		STAT(CPM_STAT_DELIVERED, "messages_delivered",
 				"large messages acknowledged by the recipient"),
 		STAT(CPM_STAT_BYTES, "bytes_delivered",
@@ -102,6 +132,10 @@ static counter_def_t defs[] = {
 		STAT(CPM_STAT_LINK_WAIT_US, "link_wait_us",
 				"microseconds from command to answer, summed"),
 		{NULL, "sessions", CNT_F_NO_RESET, read_sessions, NULL, "sessions now"},
+		{NULL, "exploder_in_flight", CNT_F_NO_RESET, read_in_flight, NULL,
+				"requests to recipients of lists that wait for their answers"},
+		{NULL, "exploder_waiting", CNT_F_NO_RESET, read_waiting, NULL,
+				"recipients of lists whose turn has not come"},
 		{NULL, "link_up", CNT_F_NO_RESET, read_link_up, NULL,
 				"1 when the relay is connected"},
 		{NULL, "link_pending", CNT_F_NO_RESET, read_link_pending, NULL,

@@ -10,16 +10,21 @@
 typedef enum cpm_stat
 {
 	/* messages */
-	CPM_STAT_PAGER,       /* pager messages passed on */
-	CPM_STAT_LARGE,       /* large-message INVITEs that became sessions */
-	CPM_STAT_REFUSED,     /* requests refused by a check */
-	CPM_STAT_LOOPED,      /* requests that came back and were passed on */
-	CPM_STAT_DELIVERED,   /* sessions whose message was acknowledged */
-	CPM_STAT_BYTES,       /* bytes of delivered large messages */
-	CPM_STAT_RETRANSMITS, /* retransmitted INVITEs of sessions */
-	CPM_STAT_REACKED,     /* 2xx to an INVITE of ours acknowledged again */
-	CPM_STAT_FORKED,      /* further 2xx of a forked INVITE, ended by BYE */
-	CPM_STAT_REFRESHES,   /* session timer refreshes sent */
+	CPM_STAT_PAGER,           /* pager messages passed on */
+	CPM_STAT_LARGE,           /* large-message INVITEs that became sessions */
+	CPM_STAT_REFUSED,         /* requests refused by a check */
+	CPM_STAT_LOOPED,          /* requests that came back and were passed on */
+	CPM_STAT_EXPLODED,        /* messages to many that were taken */
+	CPM_STAT_EXPLODED_RCPTS,  /* their recipients */
+	CPM_STAT_EXPLODER_FAILED, /* recipients that were not reached */
+	CPM_STAT_ISF_TRIED,       /* messages sent to the ISF */
+	CPM_STAT_ISF_OK,          /* of these, taken by it */
+	CPM_STAT_DELIVERED,       /* sessions whose message was acknowledged */
+	CPM_STAT_BYTES,           /* bytes of delivered large messages */
+	CPM_STAT_RETRANSMITS,     /* retransmitted INVITEs of sessions */
+	CPM_STAT_REACKED,         /* 2xx to an INVITE of ours acknowledged again */
+	CPM_STAT_FORKED,          /* further 2xx of a forked INVITE, ended by BYE */
+	CPM_STAT_REFRESHES,       /* session timer refreshes sent */
 	/* sessions that failed, by cause */
 	CPM_STAT_F_CANCELLED, /* the originator cancelled */
 	CPM_STAT_F_RECIPIENT, /* the recipient's side answered 3xx to 6xx */

@@ -14,6 +14,7 @@
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_fanout.h"
 #include "cpm_pace.h"
 #include "cpm_stats.h"
 
@@ -307,6 +308,7 @@ static void tick(unsigned int ticks, void *param)
 
 	(void)ticks;
 	(void)param;
+	cpm_fanout_tick();
 	cpm_pace_tick();
 	while(done < ENDS_A_TICK
 			&& (n = cpm_session_due(now, &slot, ids, BATCH)) > 0) {

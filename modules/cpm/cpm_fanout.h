@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Fan-out of a pager message: a MESSAGE to the EXPLODER-URI becomes one MESSAGE
+ * for each recipient (OMA-TS-CPM_Conv_Fnct 8.2.1.1 #8A.ii.6-13). The table of
+ * those under way lives in shared memory, a lock for each slot; a fan-out is
+ * named by the place of its MESSAGE in tm's table, as a session is.
+ *
+ * Rules: a cpm_fanout_t pointer is good between cpm_fanout_lock() and
+ * cpm_fanout_unlock() and nowhere else; under the lock nothing of tm is
+ * called. A fan-out of which all is decided and answered is freed by
+ * cpm_fanout_unlock().
+ */
+#ifndef CPM_FANOUT_H
+#define CPM_FANOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../core/ip_addr.h"
+#include "../../core/parser/msg_parser.h"
+#include "../tm/h_table.h"
+#include "cpm_id.h"
+#include "cpm_rcpts.h"
+#include "cpm_strs.h"
+#include "proto/cpim.h"
+#include "proto/icsi.h"
+
+/* Life of the message to one recipient. */
+typedef enum cpm_fan_state
+{
+	CPM_FAN_WAITING, /* its turn has not come */
+	CPM_FAN_SENT,    /* on its way */
+	CPM_FAN_ISF,     /* on its way to the ISF */
+	CPM_FAN_OK,      /* 2xx; final */
+	CPM_FAN_FAILED,  /* final */
+	CPM_FAN_NSTATES
+} cpm_fan_state_t;
+
+/* Texts that every request of a fan-out has: cpm_fanout_t.texts. */
+enum
+{
+	CPM_F_CALL_ID,  /* of the MESSAGE received, for the log */
+	CPM_F_FROM,     /* From value without the tag */
+	CPM_F_ROUTES,   /* the core's own Route entries, in order */
+	CPM_F_NEXT_HOP, /* where there are none; may be empty */
+	CPM_F_HEADERS,  /* complete lines */
+	CPM_F_HEAD,     /* body up to where the recipient's CPIM To is written */
+	CPM_F_TAIL,     /* body from there on */
+	CPM_F_N
+};
+
+typedef struct cpm_fan_rcpt
+{
+	uint16_t code;     /* last final answer, 0 none */
+	uint8_t state;     /* cpm_fan_state_t */
+	uint8_t isf_tried; /* the message has been to the ISF */
+} cpm_fan_rcpt_t;
+
+typedef struct cpm_fanout
+{
+	struct cpm_fanout *next; /* in the slot */
+	uint64_t id;
+	uint64_t created_ms;
+	uint64_t answer_at; /* ms: the sender is answered whatever has come */
+	cpm_rcpts_t *rcpts; /* owned */
+	cpm_strs_t *texts;  /* CPM_F_*, owned */
+	struct socket_info *sock;
+	uint32_t ok, failed; /* recipients decided */
+	uint16_t lowest;     /* status of a failure, 0 none */
+	bool interworking;   /* the ISF may be tried */
+	bool rewrite_to;     /* CPIM To is written for each recipient */
+	bool answered;       /* the sender has his final answer */
+	cpm_fan_rcpt_t r[];  /* one for each of rcpts */
+} cpm_fanout_t;
+
+/* ---- table (cpm_fanout.c) ---- */
+
+/* Make the table, name our sender to the pace; in mod_init: 0 or -1. */
+int cpm_fanout_init(void);
+
+/* A fan-out in no table yet; it takes rcpts over, on success only. */
+cpm_fanout_t *cpm_fanout_new(uint64_t id, cpm_rcpts_t **rcpts);
+void cpm_fanout_free(cpm_fanout_t *f);
+
+/* Hand it to the table. */
+void cpm_fanout_add(cpm_fanout_t *f);
+
+/* The fan-out, its slot locked; NULL: none (nothing locked). */
+cpm_fanout_t *cpm_fanout_lock(uint64_t id);
+void cpm_fanout_unlock(cpm_fanout_t *f);
+
+/* Ids of fan-outs whose sender has to be answered by now; as
+ * cpm_session_due(). */
+unsigned cpm_fanout_due(
+		uint64_t now, unsigned *slot, uint64_t *ids, unsigned max);
+
+/* Ids of all, in the same manner. */
+unsigned cpm_fanout_ids(unsigned *slot, uint64_t *ids, unsigned max);
+
+/* Fan-outs in the table now. */
+unsigned cpm_fanout_count(void);
+
+const char *cpm_fan_state_name(unsigned state);
+
+/* ---- in (cpm_fanout_in.c) ---- */
+
+/* What the checks have found in a MESSAGE to the EXPLODER-URI. */
+typedef struct cpm_list_message
+{
+	cpm_rcpts_t *rcpts; /* owned */
+	struct slice text;  /* the message/cpim body */
+	struct cpim cpim;   /* parsed */
+	enum icsi service;  /* to be asserted */
+} cpm_list_message_t;
+
+/**
+ * Send it to all recipients and answer the sender, now or later. The headers
+ * must have been parsed, every check made.
+ *
+ * @param m its rcpts are taken over
+ *
+ * @return 0 handled, refusals too
+ */
+int cpm_fanout_message(sip_msg_t *msg, cpm_list_message_t *m);
+
+/* ---- out (cpm_fanout_out.c) ---- */
+
+/* Send to recipient n; a cpm_pace_send_f. */
+int cpm_fanout_send(uint64_t id, unsigned n);
+
+/* Once a second, in the timer process: answers that are due. */
+void cpm_fanout_tick(void);
+
+/* The recipient for whom event_route[cpm:recipient-failed] is run by this
+ * process now; false: it is not. Borrowed. */
+typedef struct cpm_fan_failure
+{
+	str uri;     /* the recipient */
+	int code;    /* his last final answer */
+	str call_id; /* of the MESSAGE received */
+} cpm_fan_failure_t;
+bool cpm_fanout_failure(cpm_fan_failure_t *out);
+
+#endif

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The copies of a fan-out on the wire: each with its own Call-ID and tag, the
+ * recipient as Request-URI (OP-17, OP-22), the ISF once where the core does not
+ * reach him (OP-12, OP-23), and what becomes of the whole.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "../../core/dprint.h"
+#include "../../core/mem/mem.h"
+#include "../../core/parser/parse_rr.h"
+#include "cpm_b2b.h"
+#include "cpm_conf.h"
+#include "cpm_evroute.h"
+#include "cpm_fanout.h"
+#include "cpm_isf.h"
+#include "cpm_loop.h"
+#include "cpm_pace.h"
+#include "cpm_stats.h"
+
+#define UNSENT 503 /* the code of a request that could not be sent */
+#define BATCH 64
+
+/* A callback's parameter: fan-out, recipient and which of the two attempts it
+ * was, without memory behind it. */
+static void *param_of(uint64_t id, unsigned n, bool isf)
+{
+	return (void *)(uintptr_t)(id << 16 | n << 1 | isf);
+}
+
+_Static_assert(RLIST_ENTRIES_MAX < 1 << 15, "a recipient's number has 15 bits");
+
+/* What one request needs, copied under the lock. */
+struct out
+{
+	uint64_t id;
+	unsigned n;
+	bool isf, legacy, rewrite;
+	cpm_strs_t *texts; /* private copy */
+	str uri;           /* the recipient, likewise */
+	struct socket_info *sock;
+};
+
+static void out_drop(struct out *o)
+{
+	cpm_strs_drop(o->texts);
+	if(o->uri.s)
+		pkg_free(o->uri.s);
+}
+
+/* Copy what is needed to send to n: 0, or -ENOENT, -ENOMEM. */
+static int copy_out(const cpm_fanout_t *f, unsigned n, struct out *o)
+{
+	str uri = cpm_rcpts_uri(f->rcpts, n);
+
+	o->id = f->id;
+	o->n = n;
+	o->legacy = cpm_rcpts_is_legacy(f->rcpts, n);
+	o->isf = o->legacy || f->r[n].state == CPM_FAN_ISF;
+	o->rewrite = f->rewrite_to;
+	o->sock = f->sock;
+	o->texts = cpm_strs_copy(f->texts);
+	o->uri.s = pkg_malloc((size_t)uri.len);
+	if(o->texts == NULL || o->uri.s == NULL)
+		return -ENOMEM;
+	memcpy(o->uri.s, uri.s, (size_t)uri.len);
+	o->uri.len = uri.len;
+	return 0;
+}
+
+static void done(struct cell *t, int type, struct tmcb_params *ps);
+
+static void body_of(cpm_buf_t *b, const struct out *o)
+{
+	cpm_buf_str(b, cpm_strs_get(o->texts, CPM_F_HEAD));
+	if(!o->rewrite)
+		return;
+	cpm_buf_fmt(b, "To: <%.*s>\r\n", STR_FMT(&o->uri));
+	cpm_buf_str(b, cpm_strs_get(o->texts, CPM_F_TAIL));
+}
+
+/* Hand it to tm: 0 or a negative errno. */
+static int hand_over(
+		const struct out *o, str ruri, str routes, str to, str body)
+{
+	char call_id[CPM_HEX_BUF], tag[CPM_HEX_BUF];
+	str method = CPM_STR("MESSAGE");
+	cpm_buf_t id = {0}, lines = {0};
+	str headers;
+	struct cell *saved = cpm_tm.t_gett();
+	int saved_branch = cpm_tm.t_gett_branch(), rc;
+	uac_req_t req;
+	dlg_t dlg;
+
+	memset(&dlg, 0, sizeof(dlg));
+	cpm_id_random(call_id);
+	cpm_id_random(tag);
+	cpm_buf_fmt(&id, "%s@%.*s", call_id, STR_FMT(&cpm_conf.warn_agent));
+	cpm_buf_str(&lines, cpm_strs_get(o->texts, CPM_F_HEADERS));
+	cpm_loop_add(
+			&lines, CPM_CASE_ORIG, cpm_buf_get(&lines), cpm_buf_get(&id), body);
+	headers = cpm_buf_get(&lines);
+	dlg.id.call_id = cpm_buf_get(&id);
+	dlg.id.loc_tag = (str){tag, (int)strlen(tag)};
+	dlg.loc_uri = cpm_strs_get(o->texts, CPM_F_FROM);
+	dlg.rem_uri = to;
+	dlg.rem_target = ruri;
+	if(!o->isf)
+		dlg.dst_uri = cpm_strs_get(o->texts, CPM_F_NEXT_HOP);
+	dlg.loc_seq.value = 1;
+	dlg.loc_seq.is_set = 1;
+	dlg.state = DLG_CONFIRMED;
+	dlg.send_sock = o->sock;
+	rc = id.bad || lines.bad ? -1 : 0;
+	if(rc == 0 && routes.len > 0)
+		rc = parse_rr_body(routes.s, routes.len, &dlg.route_set);
+	if(rc == 0) {
+		set_uac_req(&req, &method, &headers, &body, &dlg,
+				TMCB_LOCAL_COMPLETED | TMCB_DESTROY, done,
+				param_of(o->id, o->n, o->isf));
+		rc = cpm_tm.t_uac_with_ids(&req, NULL, NULL);
+		cpm_tm.t_sett(saved, saved_branch);
+	}
+	if(dlg.route_set)
+		free_rr(&dlg.route_set);
+	cpm_buf_free(&id);
+	cpm_buf_free(&lines);
+	return rc < 0 ? -EIO : 0;
+}
+
+static int transmit(const struct out *o)
+{
+	str core = cpm_strs_get(o->texts, CPM_F_ROUTES);
+	cpm_buf_t ruri = {0}, routes = {0}, to = {0}, body = {0};
+	int rc = -ENOMEM;
+
+	cpm_buf_fmt(&to, "<%.*s>", STR_FMT(&o->uri));
+	if(o->isf) {
+		cpm_stat_inc(CPM_STAT_ISF_TRIED);
+		cpm_isf_target(o->uri, core, &ruri, &routes);
+	} else {
+		cpm_buf_str(&ruri, o->uri);
+		cpm_buf_str(&routes, core);
+	}
+	body_of(&body, o);
+	if(!to.bad && !ruri.bad && !routes.bad && !body.bad)
+		rc = hand_over(o, cpm_buf_get(&ruri), cpm_buf_get(&routes),
+				cpm_buf_get(&to), cpm_buf_get(&body));
+	cpm_buf_free(&to);
+	cpm_buf_free(&ruri);
+	cpm_buf_free(&routes);
+	cpm_buf_free(&body);
+	return rc;
+}
+
+/* ---- what becomes of it ---- */
+
+static struct
+{
+	bool now;
+	cpm_fan_failure_t f;
+} failure;
+
+bool cpm_fanout_failure(cpm_fan_failure_t *out)
+{
+	if(failure.now)
+		*out = failure.f;
+	return failure.now;
+}
+
+static void tell_failure(const struct out *o, int code)
+{
+	struct cell *saved = cpm_tm.t_gett();
+	int saved_branch = cpm_tm.t_gett_branch();
+
+	LM_NOTICE("fan-out " CPM_ID_FMT ": %.*s failed with %d\n",
+			CPM_ID_ARG(o->id), STR_FMT(&o->uri), code);
+	cpm_stat_inc(CPM_STAT_EXPLODER_FAILED);
+	failure.now = true;
+	failure.f = (cpm_fan_failure_t){.uri = o->uri,
+			.code = code,
+			.call_id = cpm_strs_get(o->texts, CPM_F_CALL_ID)};
+	cpm_tm.t_sett(T_UNDEFINED, T_BR_UNDEFINED);
+	cpm_evroute_run(CPM_EV_RECIPIENT_FAILED);
+	cpm_tm.t_sett(saved, saved_branch);
+	failure.now = false;
+}
+
+/* The sender's final answer, of a transaction that was suspended. */
+static void answer(uint64_t id, int code)
+{
+	struct cell *saved = cpm_tm.t_gett(), *t = NULL;
+	int saved_branch = cpm_tm.t_gett_branch();
+	char hex[CPM_HEX_BUF];
+	str reason = CPM_STR("OK"), body = {NULL, 0}, lines, tag;
+	cpm_buf_t b = {0};
+
+	if(code == 202)
+		reason = CPM_STR("Accepted");
+	else if(code >= 300)
+		reason = CPM_STR("No Recipient Reached");
+	cpm_id_random(hex);
+	tag = (str){hex, (int)strlen(hex)};
+	cpm_hdr_server(&b);
+	lines = cpm_buf_get(&b);
+	if(cpm_tm.t_lookup_ident(&t, cpm_id_index(id), cpm_id_label(id)) <= 0
+			|| cpm_tm.t_reply_with_body(
+					   t, (unsigned)code, &reason, &body, &lines, &tag)
+					< 0)
+		LM_ERR("fan-out " CPM_ID_FMT ": the sender got no %d\n", CPM_ID_ARG(id),
+				code);
+	cpm_tm.t_sett(saved, saved_branch);
+	cpm_buf_free(&b);
+}
+
+/* Is it time to answer, and with what? Sets answered. 0: not now. */
+static int verdict(cpm_fanout_t *f, bool due)
+{
+	bool all = f->ok + f->failed == f->rcpts->n;
+
+	if(f->answered || (!all && !due))
+		return 0;
+	f->answered = true;
+	if(!all || (f->ok && f->failed))
+		return 202;
+	return f->ok ? 200 : f->lowest;
+}
+
+static void note_failure(cpm_fanout_t *f, int code)
+{
+	f->failed++;
+	if(code >= 300 && (f->lowest == 0 || code < f->lowest))
+		f->lowest = (uint16_t)code;
+}
+
+/* The last word on a recipient: count it, answer the sender if it was the one
+ * that was waited for. */
+static void decide(const struct out *o, int code)
+{
+	cpm_fanout_t *f = cpm_fanout_lock(o->id);
+	bool ok = code >= 200 && code < 300, all;
+	unsigned n_ok, n_failed;
+	int final;
+
+	if(f == NULL)
+		return;
+	f->r[o->n].state = ok ? CPM_FAN_OK : CPM_FAN_FAILED;
+	f->r[o->n].code = (uint16_t)code;
+	if(ok)
+		f->ok++;
+	else
+		note_failure(f, code);
+	n_ok = f->ok;
+	n_failed = f->failed;
+	all = n_ok + n_failed == f->rcpts->n;
+	final = verdict(f, false);
+	cpm_fanout_unlock(f);
+	if(ok && o->isf)
+		cpm_stat_inc(CPM_STAT_ISF_OK);
+	if(!ok)
+		tell_failure(o, code);
+	if(all)
+		LM_INFO("fan-out " CPM_ID_FMT " ends: %u taken, %u failed\n",
+				CPM_ID_ARG(o->id), n_ok, n_failed);
+	if(final)
+		answer(o->id, final);
+}
+
+int cpm_fanout_send(uint64_t id, unsigned n)
+{
+	cpm_fanout_t *f = cpm_fanout_lock(id);
+	struct out o = {0};
+	bool refused;
+	int rc;
+
+	if(f == NULL)
+		return -ENOENT;
+	refused = cpm_rcpts_is_legacy(f->rcpts, n) && !f->interworking;
+	f->r[n].state = CPM_FAN_SENT;
+	if(cpm_rcpts_is_legacy(f->rcpts, n)) {
+		f->r[n].state = CPM_FAN_ISF;
+		f->r[n].isf_tried = 1;
+	}
+	rc = copy_out(f, n, &o);
+	cpm_fanout_unlock(f);
+	if(rc == 0 && !refused)
+		rc = transmit(&o);
+	if(refused)
+		decide(&o, 416); /* no way there without the ISF */
+	else if(rc < 0)
+		decide(&o, UNSENT);
+	out_drop(&o);
+	return refused ? -ENOTSUP : rc;
+}
+
+/* A final answer, or tm's word that none will come: what is next for this
+ * recipient? */
+static bool take_answer(
+		uint64_t id, unsigned n, bool isf, int code, struct out *o, bool *again)
+{
+	cpm_fanout_t *f = cpm_fanout_lock(id);
+	cpm_fan_rcpt_t *r;
+	bool ours;
+
+	*again = false;
+	if(f == NULL)
+		return false;
+	r = &f->r[n];
+	ours = n < f->rcpts->n && r->state == (isf ? CPM_FAN_ISF : CPM_FAN_SENT);
+	if(ours) {
+		*again = !isf && f->interworking && cpm_isf_code(code);
+		r->code = (uint16_t)code;
+		if(*again) {
+			r->state = CPM_FAN_ISF;
+			r->isf_tried = 1;
+		}
+		if(copy_out(f, n, o) < 0)
+			*again = false;
+	}
+	cpm_fanout_unlock(f);
+	return ours;
+}
+
+static void done(struct cell *t, int type, struct tmcb_params *ps)
+{
+	const uint64_t param = (uint64_t)(uintptr_t)*ps->param;
+	const uint64_t id = param >> 16;
+	const unsigned n = (unsigned)(param >> 1 & 0x7fff);
+	struct out o = {0};
+	int code = type == TMCB_DESTROY ? UNSENT : ps->code;
+	bool again;
+
+	(void)t;
+	if(!take_answer(id, n, param & 1, code, &o, &again))
+		return;
+	if(again && transmit(&o) < 0) {
+		again = false;
+		code = UNSENT;
+	}
+	if(!again) {
+		decide(&o, code);
+		cpm_pace_done(CPM_PACE_PAGER, id);
+	}
+	out_drop(&o);
+}
+
+void cpm_fanout_tick(void)
+{
+	uint64_t ids[BATCH], now = cpm_now_ms();
+	unsigned slot = 0, n;
+
+	while((n = cpm_fanout_due(now, &slot, ids, BATCH)) > 0) {
+		for(unsigned i = 0; i < n; i++) {
+			cpm_fanout_t *f = cpm_fanout_lock(ids[i]);
+			int code = f ? verdict(f, true) : 0;
+
+			if(f)
+				cpm_fanout_unlock(f);
+			if(code)
+				answer(ids[i], code);
+		}
+	}
+}
