@@ -22,8 +22,12 @@ $(B)/msrp-load: $(BENCH_MSRP_OBJ)
 $(B)/sip-load: $(BENCH_SIP_OBJ)
 	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread
 
+# preloaded into a Kamailio
+$(B)/gap.so: tests/bench/gap.c tests/bench/gap.h
+	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -fPIC -shared -o $@ $< -ldl
+
 -include $(BENCH_MSRP_OBJ:.o=.d) $(BENCH_SIP_OBJ:.o=.d)
 
 bench: deps ## speed table as ratios (ROUNDS=3, ONLY="small bulk lmm ...")
-	@$(MAKE) --no-print-directory all $(B)/msrp-load $(B)/sip-load
+	@$(MAKE) --no-print-directory all $(B)/msrp-load $(B)/sip-load $(B)/gap.so
 	@ROUNDS=$(ROUNDS) ONLY="$(ONLY)" CPM_BIN=$(CURDIR)/$(B) tests/bench/bench.sh

@@ -5,8 +5,8 @@
 # compared to (A B A B ...), medians over the rounds, printed as a table with
 # ratios. Called by `make bench`.
 #   ROUNDS=3          how often each measurement is repeated
-#   ONLY="small tls"  groups: message calls small report bulk lmm latency memory
-#                     tls fanout big slow; all when empty
+#   ONLY="small tls"  groups: message list calls small report bulk lmm latency
+#                     memory tls fanout big slow; all when empty
 #   BENCH_LAB=38      addresses 127.20.38.x
 # Results: build/bench/results.tsv (every single run) and table.md.
 set -u
@@ -131,6 +131,36 @@ group_message() {
 	ALLOC=fm
 }
 
+# One MESSAGE to a list: CPU for each recipient, beside tm's own requests in a
+# loop of the script, and how long a worker was busy with one datagram.
+group_list() {
+	local r t c
+	wanted list || return 0
+	BUSY=1
+	up stock cpm || return 0
+	for t in stock cpm; do
+		sip warm-up list 0 $t message --count 20000
+	done
+	for ((r = 1; r <= ROUNDS; r++)); do
+		say "[$SECONDS s] list, round $r of $ROUNDS"
+		for t in stock cpm; do
+			# shellcheck disable=SC2046
+			sip list "no list: relayed" $r $t message --count 10000 $(gap_args $t)
+			sleep 0.5
+		done
+		for c in 10 100 1000; do
+			for t in stock cpm; do
+				# shellcheck disable=SC2046
+				sip list "lists of $c" $r $t list --recipients $c \
+					--count $((10000 / c)) --outstanding 2 $(gap_args $t)
+				sleep 0.5
+			done
+		done
+	done
+	down stock cpm
+	BUSY=
+}
+
 group_calls() {
 	local r
 	wanted calls && up cpm || return 0
@@ -184,6 +214,7 @@ group_big() {
 printf 'group\tcase\ttarget\tround\tkey\tvalue\n' > "$OUT"
 certificate
 group_message
+group_list
 group_calls
 relays=${BENCH_TARGETS:-direct haproxy nginx relay}
 by_turns small "$relays" \

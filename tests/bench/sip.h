@@ -16,12 +16,13 @@
 
 #include "load.h"
 
-#define SIP_MAX 8192 /* one datagram */
-#define T1_MS 500    /* RFC 3261 17.1.1.1 */
+#define SIP_MAX 65000 /* one datagram */
+#define T1_MS 500     /* RFC 3261 17.1.1.1 */
 
 enum sip_kind
 {
 	SIP_MESSAGE,
+	SIP_LIST, /* a MESSAGE to the EXPLODER-URI */
 	SIP_CALLS
 };
 
@@ -35,9 +36,11 @@ struct sip_opts
 	uint32_t count;       /* requests or calls */
 	uint32_t outstanding; /* closed loop: at most so many at once */
 	double rate;          /* open loop, per second; 0 = closed */
+	uint32_t recipients;  /* of a list */
 	int body_bytes;       /* text of a MESSAGE */
 	int give_up_ms;
 	bool rewritten; /* a CPM server: P-Asserted-Service must be in what comes */
+	const char *gap_file; /* of gap.h; NULL: none */
 	int n_pids;
 	pid_t pids[PIDS_MAX];
 };
@@ -78,6 +81,7 @@ struct sip_load
 
 /* sip_text.c: messages. Each returns the length, 0 when out has no room. */
 size_t sip_put_message(const struct sip_load *l, char *out, uint32_t number);
+size_t sip_put_list(const struct sip_load *l, char *out, uint32_t number);
 size_t sip_put_invite(const struct sip_load *l, char *out, uint32_t number);
 size_t sip_put_ack_bye(const struct sip_load *l, char *out,
 		const struct sip_call *c, bool bye);

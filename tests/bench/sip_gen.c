@@ -48,6 +48,8 @@ static void transmit(struct sip_load *l, struct sip_call *c)
 		n = sip_put_ack_bye(l, out, c, true);
 	else if(l->o->kind == SIP_MESSAGE)
 		n = sip_put_message(l, out, c->number);
+	else if(l->o->kind == SIP_LIST)
+		n = sip_put_list(l, out, c->number);
 	else
 		n = sip_put_invite(l, out, c->number);
 	inet_pton(AF_INET, l->o->target_host, &to.sin_addr);
@@ -208,6 +210,17 @@ static int begin_due(struct sip_load *l)
 	return 50;
 }
 
+/* A list is done when all its recipients have been sent theirs. */
+static void await_recipients(struct sip_load *l)
+{
+	uint64_t all = (uint64_t)l->ok * l->o->recipients;
+	uint64_t until = now_ns() + (uint64_t)l->o->give_up_ms * 1000000u;
+
+	while(atomic_load(&l->uas_messages) < all && now_ns() < until)
+		usleep(1000);
+	l->end = now_ns();
+}
+
 int sip_gen_run(struct sip_load *l)
 {
 	char in[SIP_MAX + 1];
@@ -235,5 +248,7 @@ int sip_gen_run(struct sip_load *l)
 			next_timers = now_ns() + 50000000;
 		}
 	}
+	if(l->o->kind == SIP_LIST)
+		await_recipients(l);
 	return 0;
 }

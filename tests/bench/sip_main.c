@@ -4,14 +4,17 @@
  * 0 when every request had a 2xx. Used by tests/bench/bench.sh.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "gap.h"
 #include "sip.h"
 
 uint64_t now_ns(void)
@@ -23,7 +26,7 @@ uint64_t now_ns(void)
 }
 
 static const char usage_text[] =
-		"usage: sip-load message|calls [options]\n"
+		"usage: sip-load message|list|calls [options]\n"
 		"  --target HOST:PORT  server under test (127.20.38.20:5060)\n"
 		"  --core HOST:PORT    address to send from (127.20.38.10:5060)\n"
 		"  --back PORT         port for what the server sends on (5062)\n"
@@ -31,6 +34,8 @@ static const char usage_text[] =
 		"  --outstanding N     closed loop (50)\n"
 		"  --rate R            open loop, per second\n"
 		"  --body BYTES        text of a MESSAGE, at most 250 (200)\n"
+		"  --recipients N      of each list (100)\n"
+		"  --gap FILE          where gap.so writes, inside the server\n"
 		"  --give-up MS        a request fails after so long (16000)\n"
 		"  --rewritten         the server must have asserted the CPM service\n"
 		"  --pids P,P...       processes to measure\n";
@@ -54,7 +59,8 @@ static int options(int argc, char **argv, struct sip_opts *o)
 			{"count", 1, NULL, 'n'}, {"outstanding", 1, NULL, 'w'},
 			{"rate", 1, NULL, 'r'}, {"body", 1, NULL, 's'},
 			{"give-up", 1, NULL, 'g'}, {"pids", 1, NULL, 'p'},
-			{"rewritten", 0, NULL, 'a'}, {NULL, 0, NULL, 0}};
+			{"rewritten", 0, NULL, 'a'}, {"recipients", 1, NULL, 'l'},
+			{"gap", 1, NULL, 'G'}, {NULL, 0, NULL, 0}};
 	int c, rc = 0;
 	char *p;
 
@@ -87,6 +93,12 @@ static int options(int argc, char **argv, struct sip_opts *o)
 			case 'a':
 				o->rewritten = true;
 				break;
+			case 'l':
+				o->recipients = (uint32_t)strtoul(optarg, NULL, 10);
+				break;
+			case 'G':
+				o->gap_file = optarg;
+				break;
 			case 'p':
 				for(p = optarg; *p && o->n_pids < PIDS_MAX;) {
 					char *end;
@@ -106,12 +118,56 @@ static int options(int argc, char **argv, struct sip_opts *o)
 		o->kind = SIP_MESSAGE;
 	else if(rc == 0 && optind + 1 == argc && strcmp(argv[optind], "calls") == 0)
 		o->kind = SIP_CALLS;
+	else if(rc == 0 && optind + 1 == argc && strcmp(argv[optind], "list") == 0)
+		o->kind = SIP_LIST;
 	else
 		rc = -EINVAL;
-	if(rc < 0 || !o->count || !o->outstanding || o->body_bytes < 0
-			|| o->body_bytes > 250)
+	if(rc < 0 || !o->count || !o->outstanding || !o->recipients
+			|| o->body_bytes < 0 || o->body_bytes > 250)
 		return -EINVAL;
 	return 0;
+}
+
+/* ---- how long the server's workers were busy (gap.h) ---- */
+
+static struct gap_file *gap;
+
+/* Begin to count anew. */
+static void gap_open(const struct sip_opts *o)
+{
+	int fd = o->gap_file ? open(o->gap_file, O_RDWR | O_CLOEXEC) : -1;
+
+	if(fd < 0)
+		return;
+	gap = mmap(NULL, sizeof(*gap), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if(gap == MAP_FAILED)
+		gap = NULL;
+	for(int i = 0; gap && i < GAP_SLOTS; i++) {
+		atomic_store(&gap->slot[i].datagrams, 0);
+		atomic_store(&gap->slot[i].cpu_ns, 0);
+		atomic_store(&gap->slot[i].wall_ns, 0);
+		atomic_store(&gap->slot[i].long_cpu, 0);
+	}
+}
+
+static void gap_print(void)
+{
+	uint64_t cpu = 0, wall = 0, slow = 0, all = 0;
+
+	for(int i = 0; gap && i < GAP_SLOTS; i++) {
+		const struct gap_slot *s = &gap->slot[i];
+
+		cpu = s->cpu_ns > cpu ? s->cpu_ns : cpu;
+		wall = s->wall_ns > wall ? s->wall_ns : wall;
+		slow += s->long_cpu;
+		all += s->datagrams;
+	}
+	if(gap)
+		printf(" busy_cpu_ms=%.3f busy_wall_ms=%.3f busy_over_5ms=%llu "
+			   "datagrams=%llu",
+				(double)cpu / 1e6, (double)wall / 1e6, (unsigned long long)slow,
+				(unsigned long long)all);
 }
 
 static int ascending(const void *a, const void *b)
@@ -125,23 +181,29 @@ static void print_result(struct sip_load *l, const struct proc_use *before,
 {
 	double s = (double)(l->end - l->start) / 1e9;
 	double cpu = after->cpu_s - before->cpu_s;
+	/* what a list makes is counted by the recipient */
+	double n = l->o->kind == SIP_LIST ? (double)l->uas_messages : l->ok;
+
+	bool all = l->o->kind != SIP_LIST
+			|| l->uas_messages == (uint64_t)l->ok * l->o->recipients;
 
 	printf("ok=%d done=%u failed=%u first_failure=%d retransmitted=%u "
 		   "seconds=%.3f rate=%.0f",
-			l->failed == 0 && l->uas_bad == 0, l->ok, l->failed,
-			l->first_failure, l->retransmitted, s, s > 0 ? l->ok / s : 0);
+			l->failed == 0 && l->uas_bad == 0 && all, l->ok, l->failed,
+			l->first_failure, l->retransmitted, s, s > 0 ? n / s : 0);
 	printf(" uas_messages=%llu uas_invites=%llu uas_byes=%llu uas_bad=%llu",
 			(unsigned long long)l->uas_messages,
 			(unsigned long long)l->uas_invites, (unsigned long long)l->uas_byes,
 			(unsigned long long)l->uas_bad);
 	if(l->o->n_pids)
 		printf(" cpu=%.3f cpu_us=%.2f rss_grow_kb=%.0f", cpu,
-				l->ok ? cpu * 1e6 / l->ok : 0, after->rss_kb - before->rss_kb);
+				n > 0 ? cpu * 1e6 / n : 0, after->rss_kb - before->rss_kb);
 	if(l->ok) {
 		qsort(l->latency, l->ok, sizeof(*l->latency), ascending);
 		printf(" p50_ms=%.3f p99_ms=%.3f", (double)l->latency[l->ok / 2] / 1e6,
 				(double)l->latency[(uint64_t)l->ok * 99 / 100] / 1e6);
 	}
+	gap_print();
 	putchar('\n');
 }
 
@@ -154,6 +216,7 @@ int main(int argc, char **argv)
 			.target_port = 5060,
 			.count = 10000,
 			.outstanding = 50,
+			.recipients = 100,
 			.body_bytes = 200,
 			.give_up_ms = 16000};
 	static struct sip_load l;
@@ -174,6 +237,7 @@ int main(int argc, char **argv)
 	if(!l.calls || !l.latency || l.fd < 0 || l.uas_fd < 0
 			|| pthread_create(&uas, NULL, sip_uas_run, &l) != 0)
 		return 2;
+	gap_open(&o);
 	proc_cpu_rss(o.pids, o.n_pids, &before);
 	sip_gen_run(&l);
 	proc_cpu_rss(o.pids, o.n_pids, &after);

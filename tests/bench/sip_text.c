@@ -11,6 +11,7 @@
 
 #include "sip.h"
 
+#define CPIM_MAX 2048 /* one message/cpim */
 #define ICSI "urn%%3Aurn-7%%3A3gpp-service.ims.icsi.oma.cpm."
 
 static size_t fit(int n)
@@ -66,47 +67,98 @@ long sip_number(const struct sip_load *l, const char *msg, size_t n)
 	return *end == '@' ? v : -1;
 }
 
-size_t sip_put_message(const struct sip_load *l, char *out, uint32_t number)
+/* A message/cpim entity; its length, 0 when it does not fit. */
+static int put_cpim(
+		const struct sip_load *l, char *out, size_t size, uint32_t number)
 {
-	const struct sip_opts *o = l->o;
-	char body[2048];
-	int b = snprintf(body, sizeof(body),
+	int b = snprintf(out, size,
 			"From: <sip:alice@cpm.test>\r\nTo: <sip:bob@cpm.test>\r\n"
 			"DateTime: 2026-11-21T06:00:00Z\r\n"
 			"NS: imdn <urn:ietf:params:imdn>\r\n"
 			"imdn.Message-ID: %s%08x\r\n"
 			"imdn.Disposition-Notification: positive-delivery\r\n\r\n"
 			"Content-Type: text/plain; charset=UTF-8\r\n\r\n%.*s",
-			l->run, number, o->body_bytes,
+			l->run, number, l->o->body_bytes,
 			"A message of a person to another person, as long as such messages "
 			"are in the evening, when most of them are sent: a line, a smile, "
 			"the time of a train that is late again, and an answer to a "
 			"question that was asked an hour ago and not forgotten.");
 
-	if(b < 0 || (size_t)b >= sizeof(body))
-		return 0;
+	return b > 0 && (size_t)b < size ? b : 0;
+}
+
+/* A MESSAGE of alice; more: further header lines. */
+static size_t put_pager(const struct sip_load *l, char *out, uint32_t number,
+		const char *to, const char *service, const char *more, const char *type,
+		int body_n, const char *body)
+{
+	const struct sip_opts *o = l->o;
+
 	return fit(snprintf(out, SIP_MAX,
-			"MESSAGE sip:bob@cpm.test SIP/2.0\r\n"
+			"MESSAGE %s SIP/2.0\r\n"
 			"Via: SIP/2.0/UDP %s:%d;branch=z9hG4bK%s.%u\r\n"
 			"Via: SIP/2.0/UDP 127.20.38.100:5060;branch=z9hG4bKc%s.%u\r\n"
 			"Route: <sip:orig@%s:%d;lr>, <sip:mark@%s:%d;lr;d=orig;u=alice>\r\n"
 			"Max-Forwards: 69\r\n"
 			"From: <sip:alice@cpm.test>;tag=f%s%u\r\n"
-			"To: <sip:bob@cpm.test>\r\n"
+			"To: <%s>\r\n"
 			"Call-ID: %s-%u@%s\r\n"
 			"CSeq: 1 MESSAGE\r\n"
 			"Accept-Contact: *;+g.3gpp.icsi-ref=\"" ICSI "msg\"\r\n"
 			"P-Preferred-Service: "
-			"urn:urn-7:3gpp-service.ims.icsi.oma.cpm.msg\r\n"
+			"urn:urn-7:3gpp-service.ims.icsi.oma.cpm.%s\r\n"
 			"P-Asserted-Identity: <sip:alice@cpm.test>, <tel:+15550101>\r\n"
 			"User-Agent: CPM-client/OMA2.2 sip-load/1.0\r\n"
 			"Conversation-ID: %s-conv\r\n"
-			"Contribution-ID: %s-%u\r\n"
-			"Content-Type: message/cpim\r\n"
+			"Contribution-ID: %s-%u\r\n%s"
+			"Content-Type: %s\r\n"
 			"Content-Length: %d\r\n\r\n%s",
-			o->host, o->port, l->run, number, l->run, number, o->target_host,
-			o->target_port, o->host, o->back_port, l->run, number, l->run,
-			number, o->host, l->run, l->run, number, b, body));
+			to, o->host, o->port, l->run, number, l->run, number,
+			o->target_host, o->target_port, o->host, o->back_port, l->run,
+			number, to, l->run, number, o->host, service, l->run, l->run,
+			number, more, type, body_n, body));
+}
+
+size_t sip_put_message(const struct sip_load *l, char *out, uint32_t number)
+{
+	char body[CPIM_MAX];
+	int n = put_cpim(l, body, sizeof(body), number);
+
+	return n ? put_pager(l, out, number, "sip:bob@cpm.test", "msg", "",
+				   "message/cpim", n, body)
+			 : 0;
+}
+
+/* The list and the message (RFC 5365 section 6). A server that only sends as
+ * many requests as it is told to reads X-Recipients. */
+size_t sip_put_list(const struct sip_load *l, char *out, uint32_t number)
+{
+	char body[SIP_MAX], cpim[CPIM_MAX], more[100];
+	size_t n;
+
+	if(put_cpim(l, cpim, sizeof(cpim), number) == 0)
+		return 0;
+	n = fit(snprintf(body, sizeof(body),
+			"--b1\r\nContent-Type: application/resource-lists+xml\r\n"
+			"Content-Disposition: recipient-list\r\n\r\n"
+			"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
+			"<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\">"
+			"<list>\r\n"));
+	for(uint32_t i = 0; i < l->o->recipients && n < sizeof(body); i++)
+		n += (size_t)snprintf(body + n, sizeof(body) - n,
+				"<entry uri=\"sip:user%u@cpm.test\"/>\r\n", i + 1);
+	if(n < sizeof(body))
+		n += (size_t)snprintf(body + n, sizeof(body) - n,
+				"</list></resource-lists>\r\n--b1\r\n"
+				"Content-Type: message/cpim\r\n\r\n%s\r\n--b1--\r\n",
+				cpim);
+	if(n >= sizeof(body))
+		return 0;
+	snprintf(more, sizeof(more),
+			"Require: recipient-list-message\r\nX-Recipients: %u\r\n",
+			l->o->recipients);
+	return put_pager(l, out, number, "sip:exploder@cpm.test", "msg.group", more,
+			"multipart/mixed;boundary=b1", (int)n, body);
 }
 
 size_t sip_put_invite(const struct sip_load *l, char *out, uint32_t number)

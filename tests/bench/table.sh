@@ -26,6 +26,13 @@ function ratio(g, c, t1, t2, k,    r, list, a, b) {
 	}
 	return median(list)
 }
+# the same target in two cases
+function across(g, c1, c2, t, k,    r, list) {
+	for(r = 1; r <= rounds; r++)
+		if(one[g, c2, t, r, k] + 0 > 0 && one[g, c1, t, r, k] != "")
+			list = list " " one[g, c1, t, r, k] / one[g, c2, t, r, k]
+	return median(list)
+}
 function further(c,    one_leg, four) {
 	one_leg = med("fanout", c "1 recipient", "relay", "cpu")
 	four = med("fanout", c "4 recipients", "relay", "cpu")
@@ -66,8 +73,9 @@ $1 != "group" {
 	if(!(($1, $3) in seent)) { seent[$1, $3] = 1; targets[$1] = targets[$1] "\t" $3 }
 }
 END {
-	ng = split("message calls small report bulk lmm latency tls fanout memory big slow", groups, " ")
+	ng = split("message list calls small report bulk lmm latency tls fanout memory big slow", groups, " ")
 	name["message"] = "MESSAGE through every check, and stock t_relay of the same message"
+	name["list"] = "One MESSAGE to a list, for each recipient; stock: t_request from the script"
 	name["calls"] = "Large-message calls: INVITE, 200, ACK, BYE, 200 on both legs, session in the relay"
 	name["small"] = "Small MSRP messages, 1 KiB in CPIM, closed loop"
 	name["report"] = "The same with success reports"
@@ -80,6 +88,7 @@ END {
 	name["big"] = "One message of 1 GB"
 	name["slow"] = "Slow recipient"
 	columns("message", "msg/s,rate,%.0f;CPU us,cpu_us,%.1f;p50 ms,p50_ms,%.2f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
+	columns("list", "recipients/s,rate,%.0f;CPU us,cpu_us,%.1f;longest CPU ms,busy_cpu_ms,%.2f;longest ms,busy_wall_ms,%.2f;over 5 ms,busy_over_5ms,%d;p99 ms,p99_ms,%.1f")
 	columns("calls", "calls/s,rate,%.0f;CPU us,cpu_us,%.0f;failed,failed,%d;p50 ms,p50_ms,%.1f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
 	columns("small", "msg/s,rate,%.0f;CPU s/10k,cpu10k,%.4f")
 	columns("report", "msg/s,rate,%.0f;CPU s/10k,cpu10k,%.4f")
@@ -92,6 +101,7 @@ END {
 	columns("big", "MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
 	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f;p50 us,p50_us,%.0f;p99 us,p99_us,%.0f")
 	base["message"] = "stock"; key["message"] = "cpu_us"
+	base["list"] = "stock"; key["list"] = "cpu_us"
 	base["small"] = base["report"] = "haproxy"; key["small"] = key["report"] = "cpu10k"
 	base["bulk"] = base["lmm"] = base["big"] = base["slow"] = "haproxy"
 	key["bulk"] = key["lmm"] = key["big"] = key["slow"] = "cpuGB"
@@ -119,6 +129,9 @@ END {
 	}
 	print "\n### Goals\n\n| goal | limit | measured | |\n|---|---|---|---|"
 	goal("MESSAGE: CPU against t_relay", ratio("message", "-x fm, closed loop, 50 at once", "cpm", "stock", "cpu_us"), 1.25, 1)
+	goal("list of 100: CPU of a recipient against t_request", ratio("list", "lists of 100", "cpm", "stock", "cpu_us"), 1.5, 1)
+	goal("list of 100: CPU of a recipient against a relayed MESSAGE", across("list", "lists of 100", "no list: relayed", "cpm", "cpu_us"), 1, 1)
+	goal("list of 1,000: longest work of a SIP worker, ms", med("list", "lists of 1000", "cpm", "busy_cpu_ms"), 5, 1)
 	goal("large-message calls per second", med("calls", "closed loop, 50 at once", "cpm", "rate"), 1000, 0)
 	goal("large-message calls failed", med("calls", "closed loop, 50 at once", "cpm", "failed"), 0, 1)
 	goal("small messages, 100 sessions: CPU s/10k", med("small", "100 sessions", "relay", "cpu10k"), 0.07, 1)

@@ -132,6 +132,16 @@ direct_down() { :; }
 direct_pids() { :; }
 direct_args() { :; }
 
+# Measure how long the workers of a Kamailio are busy with one datagram: what to
+# preload, with an empty file for it to write to. Only where BUSY is set.
+gap_new() { # target
+	[ -n "${BUSY:-}" ] || return 0
+	rm -f "$DIR/$1.gap"
+	truncate -s 4096 "$DIR/$1.gap"
+	echo "$CPM_BIN/gap.so"
+}
+gap_args() { [ -z "${BUSY:-}" ] || echo "--gap $DIR/$1.gap"; }
+
 # A stock Kamailio, and the project's own in a lab whose core is sip-load; both
 # with the memory manager $ALLOC (Kamailio's option -x).
 ALLOC=fm
@@ -142,7 +152,8 @@ stock_up() {
 		printf '#!substdef "!STOCK_IP!%s!g"\n' $NET.64
 		cat "$HERE/stock.cfg"
 	} > "$DIR/stock.cfg"
-	kamailio -f "$DIR/stock.cfg" -P "$DIR/stock-own.pid" -Y "$DIR/stock" \
+	LD_PRELOAD=$(gap_new stock) GAP_FILE=$DIR/stock.gap \
+		kamailio -f "$DIR/stock.cfg" -P "$DIR/stock-own.pid" -Y "$DIR/stock" \
 		-x $ALLOC -m 1024 -M 16 -DD -E >> "$DIR/stock.log" 2>&1 &
 	echo $! > "$DIR/stock.pid"
 	sleep 2
@@ -154,9 +165,11 @@ stock_args() { echo "--target $NET.64:5060"; }
 LAB="$ROOT/tests/lab/lab $N"
 cpm_up() {
 	export LAB_DIR="$DIR/lab" LAB_WITHOUT="core isf xdms store" LAB_CPM_CHILDREN=4 LAB_CPM_SHM=1024 LAB_KAMAILIO_ALLOC=$ALLOC
+	export LAB_MAX_RECIPIENTS=1000
 	# pager messages need no relay
 	[ -x "$CPM_BIN/msrp-relay" ] || LAB_WITHOUT+=" relay"
-	$LAB up >> "$DIR/lab.log" 2>&1 || { tail -n 20 "$DIR/lab.log" >&2; return 1; }
+	LD_PRELOAD=$(gap_new cpm) GAP_FILE=$DIR/cpm.gap \
+		$LAB up >> "$DIR/lab.log" 2>&1 || { tail -n 20 "$DIR/lab.log" >&2; return 1; }
 }
 cpm_down() { [ ! -d "$DIR/lab" ] || LAB_DIR="$DIR/lab" $LAB down >> "$DIR/lab.log" 2>&1; }
 cpm_pids() { tree "$(cat "$DIR/lab/run/cpm.pid")"; }
