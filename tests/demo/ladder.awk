@@ -157,7 +157,7 @@ function sip(time, from, to,    i, m, r, method, uri, pref, asserted, code, of, 
 	is_sip = $4 != "" || $5 != ""
 	src = index_of($2, is_sip)
 	dst = index_of($3, is_sip)
-	if(!src || !dst)
+	if(!src || !dst || src == dst)
 		next
 	if(is_sip && $6 ~ /^(OPTIONS|REGISTER)$/)
 		next
