@@ -18,9 +18,9 @@ function place(    k) {
 	for(k = 1; k <= n_names; k++)
 		if(k in here)
 			n++
-	width = n > 1 ? int(57 / (n - 1)) : 18
-	if(width > 18)
-		width = 18
+	# room for "MESSAGE" in an arrow at least, and a note on the right
+	width = n > 1 ? int(55 / (n - 1)) : 17
+	width = width > 17 ? 17 : width < 11 ? 11 : width
 	n = 0
 	for(k = 1; k <= n_names; k++)
 		if(k in here) {
@@ -65,11 +65,11 @@ function arrow(time, from, to, label, note,    lo, hi, k, at, room) {
 		cell[col[hi] - 1] = ">"
 	else
 		cell[col[lo] + 1] = "<"
-	room = col[hi] - col[lo] - 5
+	room = col[hi] - col[lo] - 4
 	if(length(label) > room)
 		sub(/ \(.*/, "", label); # the code says enough
 	label = " " substr(label, 1, room) " "
-	at = col[lo] + int((col[hi] - col[lo] - length(label)) / 2) + 1
+	at = col[lo] + int((col[hi] - col[lo] - 2 - length(label)) / 2) + (from < to ? 1 : 2)
 	put(at, label)
 	if(note != "")
 		put(last_col + 3, substr(note, 1, 98 - last_col))
@@ -130,6 +130,7 @@ function sip(time, from, to,    i, m, r, method, uri, pref, asserted, code, of, 
 		note = (method[i] == "MESSAGE" || method[i] == "INVITE") ? uri[i] : ""
 		sub(/:[0-9]+$/, "", note); # a port says nothing to the reader
 		sub(/^sip:/, "", note)
+		sub(/@cpm.test$/, "", note)
 		service = i in asserted && asserted[i] != "" ? "asserted " asserted[i] \
 				: i in pref && pref[i] != "" ? "preferred " pref[i] : ""
 		# where it is set: by the sender, and by the PF
