@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The back-to-back user agent, inside: what the files cpm_b2b_*, cpm_uas,
- * cpm_media, cpm_ack and cpm_timer call of each other. All functions take a
+ * cpm_media*, cpm_ack and cpm_timer call of each other. All functions take a
  * session's id, may be called in any process, hold no lock on entry or return,
  * and do nothing when the session is gone.
  *
  *   INVITE in  -> cpm_b2b_in     checks, session, session.create
- *   relay      -> cpm_media      paths  -> cpm_b2b_out  INVITE out
+ *   relay      -> cpm_media      paths  -> cpm_b2b_dlv, cpm_b2b_out  INVITE out
  *   180, 200   -> cpm_b2b_reply  ACK by cpm_ack, leg.start by cpm_media
+ *   4xx-6xx    -> cpm_b2b_dlv    ISF, or the delivery has failed
  *   relay      -> cpm_media      -> cpm_uas  200 to the originator
+ *   delivered  -> cpm_b2b_dlv    BYE to a recipient who has all of it
  *   ACK, BYE   -> cpm_b2b_dialog -> cpm_b2b_end
  */
 #ifndef CPM_B2B_H
@@ -38,11 +40,13 @@ typedef enum cpm_end
 	CPM_END_MEDIA,      /* MSRP failed and nobody hung up */
 	CPM_END_IDLE,       /* no byte for too long */
 	CPM_END_DELIVERED,  /* delivered and nobody hung up */
-	CPM_END_SDP,        /* the answer cannot be used */
-	CPM_END_SEND,       /* the INVITE could not be sent */
-	CPM_END_MEMORY,     /* out of shared memory */
-	CPM_END_WATCHDOG,   /* stuck */
-	CPM_END_KILLED,     /* by the operator */
+	CPM_END_SERVED,   /* every recipient is decided, the originator has gone */
+	CPM_END_EARLY,    /* the originator hung up before all was received */
+	CPM_END_SDP,      /* the answer cannot be used */
+	CPM_END_SEND,     /* the INVITE could not be sent */
+	CPM_END_MEMORY,   /* out of shared memory */
+	CPM_END_WATCHDOG, /* stuck */
+	CPM_END_KILLED,   /* by the operator */
 	CPM_END_N
 } cpm_end_t;
 
@@ -57,13 +61,63 @@ typedef enum cpm_end
  */
 void cpm_b2b_end(uint64_t id, cpm_end_t why, unsigned by, str reason);
 
+/* End all legs from that one on whose dialogs stand or are being set up: some
+ * at once, the rest by the timer process, so that nobody is kept from his
+ * work by a thousand BYEs. */
+void cpm_legs_end(uint64_t id, unsigned from);
+
+/* ---- deliveries (cpm_b2b_dlv.c) ---- */
+
+/* Why a delivery fails. */
+typedef struct cpm_failure
+{
+	cpm_end_t why;
+	int code;           /* of the answer, as the originator would be told */
+	cpm_strs_t *answer; /* CPM_A_*, shared memory, taken over; may be NULL */
+	bool isf;           /* it is one that interworking may follow */
+} cpm_failure_t;
+
+/* Register with the queue of requests; in mod_init. */
+void cpm_dlv_init(void);
+
+/* No further INVITEs: the session ends. */
+void cpm_dlv_stop(uint64_t id);
+
+/* The INVITE of leg n is answered, or over: the next one may go. */
+void cpm_dlv_unpace(uint64_t id, unsigned n);
+
+/* The relay has the path of leg n: its INVITE goes out when its turn comes. */
+void cpm_dlv_ready(uint64_t id, unsigned n);
+
+/* Leg n cannot serve its delivery: a leg to the ISF takes its place (once, and
+ * where policy allows), or it has failed. Ends the leg. */
+void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *f);
+
+/* Peer n has all of the message, by the relay's word: BYE to him, but for a
+ * pair, where the originator hangs up. */
+void cpm_dlv_done(uint64_t id, unsigned n);
+
+/* Our BYE to peer n has been answered; code 0: it could not be sent. */
+void cpm_dlv_hung_up(uint64_t id, unsigned n, int code);
+
+/* The relay has let leg n go: everything that it had to tell has been heard. */
+void cpm_dlv_leg_gone(uint64_t id, unsigned n);
+
+/* Peer n has hung up (his leg is down): was it before he had all of it? */
+void cpm_dlv_bye(uint64_t id, unsigned n);
+
+/* The originator has hung up (leg 0 is down) in a session with several
+ * recipients. asked: the relay has told all it knows. */
+void cpm_dlv_left(uint64_t id, bool asked);
+
 /* ---- inbound leg (cpm_uas.c) ---- */
 
 /* Pass on a provisional answer. */
 void cpm_uas_provisional(uint64_t id, int code);
 
 /**
- * Give the originator his final answer, once. A 2xx is held until its ACK.
+ * Give the originator his final answer, once. A 2xx to an INVITE is held until
+ * its ACK; any answer to a MESSAGE takes leg 0 down.
  *
  * @param answer CPM_A_*, shared memory, taken over; may be NULL for 4xx-6xx
  */
@@ -87,14 +141,23 @@ void cpm_out_answered(uint64_t id, unsigned n, sip_msg_t *rpl);
 /* tm's callback for it. */
 void cpm_out_reply(struct cell *t, int type, struct tmcb_params *ps);
 
-
 /* ---- the relay (cpm_media.c, cpm_events.c) ---- */
 
-/* session.create with the inbound leg and leg 1: 0, or the caller ends it. */
+/* session.create with the inbound leg (or content) and leg 1; further legs
+ * follow by leg.add: 0, or the caller ends the session. */
 int cpm_media_create(uint64_t id);
 
-/* leg.start of the inbound leg and of leg n. */
+/* leg.add; what fails is told to the delivery. */
+void cpm_media_add(uint64_t id, unsigned n);
+
+/* leg.start, in any state but closing. */
 void cpm_media_start(uint64_t id, unsigned n);
+
+/* leg.close, once; then cpm_dlv_leg_gone(). */
+void cpm_media_leg_close(uint64_t id, unsigned n);
+
+/* Ask the relay whether it has the whole message; then cpm_dlv_left(). */
+void cpm_media_ask_received(uint64_t id);
 
 /* session.close; with abort what is queued is dropped. */
 void cpm_media_close(uint64_t id, bool abort);

@@ -63,6 +63,7 @@ struct ok
 	uint16_t in_port;
 	uint8_t offer_setup;
 	bool in_tls, in_cema, in_timer, glare;
+	bool first; /* the originator waits for it: it makes his 200 */
 	uint32_t in_expires;
 };
 
@@ -97,7 +98,9 @@ static int ok_take(uint64_t id, unsigned n, struct ok *o)
 		o->in_expires = in->expires_s;
 		o->offer_setup = s->offer_setup;
 		o->glare = l->state == CPM_L_CANCELLED;
-		rc = o->dlg && o->in_local && o->msg ? 0 : -ENOMEM;
+		o->first = s->kind == CPM_UAS_INVITE && s->winner == 0
+				&& s->state == CPM_S_CALLING;
+		rc = o->dlg && o->msg && (o->in_local || !o->first) ? 0 : -ENOMEM;
 	}
 	cpm_session_unlock(s);
 	return rc;
@@ -205,7 +208,7 @@ static enum sdp_error read_sdp(sip_msg_t *rpl, struct sdp *out)
 	return sdp_parse(part.body, out);
 }
 
-/* The dialog stands; with `why` it is good for nothing but a BYE. */
+/* The dialog stands. */
 static void stand(uint64_t id, unsigned n, cpm_strs_t **dlg)
 {
 	cpm_session_t *s = cpm_session_lock(id);
@@ -236,107 +239,184 @@ static void give_up(uint64_t id, unsigned n)
 		cpm_session_unlock(s);
 }
 
-/* Everything fits: both legs get what the answer has brought. */
-static bool adopt(const struct ok *o, unsigned n, cpm_strs_t **dlg,
-		cpm_strs_t **answer, const struct sdp *sdp, const cpm_timer_hdr_t *th,
-		uint32_t in_expires)
+/* What a usable 200 has brought. */
+struct brought
 {
-	cpm_session_t *s;
-	cpm_leg_t *l, *in, peer_of = {0};
-	cpm_strs_t *peer = cpm_peer_read(&peer_of, sdp);
-	cpm_strs_t *local =
-			cpm_local_with_sdp(o->in_local, cpm_strs_get(*answer, CPM_A_BODY));
-	bool ok = false;
+	cpm_strs_t *dlg;    /* CPM_D_* */
+	cpm_strs_t *answer; /* CPM_A_* of the first 200, else NULL */
+	struct sdp sdp;
+	cpm_timer_hdr_t timer;
+	uint32_t in_expires;
+};
 
-	s = peer && local ? cpm_session_lock(o->id) : NULL;
+static void adopt_leg(cpm_session_t *s, cpm_leg_t *l, struct brought *b,
+		const cpm_leg_t *peer_of, cpm_strs_t **peer)
+{
+	cpm_strs_free(&l->dlg);
+	cpm_strs_free(&l->peer);
+	l->dlg = b->dlg;
+	l->peer = *peer;
+	b->dlg = *peer = NULL;
+	l->peer_cema = peer_of->peer_cema;
+	l->peer_port = peer_of->peer_port;
+	l->peer_max = peer_of->peer_max;
+	l->connect = !sdp_answerer_connects(SDP_SETUP_ACTPASS, b->sdp.setup);
+	l->peer_timer = b->timer.supported || b->timer.expires_s;
+	l->peer_update = b->timer.update;
+	l->expires_s = b->timer.expires_s;
+	l->refresh_us = b->timer.refresher != CPM_REFRESHER_UAS;
+	cpm_leg_move(s, l, CPM_L_UP);
+	cpm_timer_arm(l);
+}
+
+/* The first one: the originator's answer is ready, his leg is described. */
+static void adopt_first(
+		cpm_session_t *s, unsigned n, struct brought *b, cpm_strs_t **local)
+{
+	cpm_leg_t *in = &s->legs[CPM_IN];
+
+	cpm_strs_free(&s->answer);
+	s->answer = b->answer;
+	b->answer = NULL;
+	cpm_strs_free(&in->local);
+	in->local = *local;
+	*local = NULL;
+	in->sdp_version = 1;
+	in->expires_s = b->in_expires;
+	in->refresh_us = !in->peer_timer;
+	s->winner = (uint16_t)n;
+	s->ring_at = 0;
+	cpm_session_move(s, CPM_S_STARTING);
+}
+
+/* Another one's 200 was quicker by a hair: this one is no first any more. */
+static bool still_fits(const cpm_session_t *s, const struct ok *o)
+{
+	if(s->state == CPM_S_CLOSING)
+		return false;
+	return !o->first || (s->state == CPM_S_CALLING && s->winner == 0);
+}
+
+enum adopted
+{
+	ADOPTED,
+	LOST_RACE, /* it is to be adopted as a further one */
+	TOO_LATE   /* nobody wants it */
+};
+
+static enum adopted adopt(const struct ok *o, unsigned n, struct brought *b)
+{
+	cpm_leg_t *l, peer_of = {0};
+	cpm_strs_t *peer = cpm_peer_read(&peer_of, &b->sdp), *local = NULL;
+	enum adopted rc = TOO_LATE;
+	cpm_session_t *s;
+
+	if(o->first)
+		local = cpm_local_with_sdp(
+				o->in_local, cpm_strs_get(b->answer, CPM_A_BODY));
+	s = peer && (local || !o->first) ? cpm_session_lock(o->id) : NULL;
 	l = s ? cpm_session_leg(s, n) : NULL;
-	if(l && s->state == CPM_S_CALLING
-			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING)) {
-		cpm_strs_free(&l->dlg);
-		cpm_strs_free(&l->peer);
-		cpm_strs_free(&s->answer);
-		l->dlg = *dlg;
-		l->peer = peer;
-		s->answer = *answer;
-		*dlg = *answer = peer = NULL;
-		l->peer_cema = peer_of.peer_cema;
-		l->peer_port = peer_of.peer_port;
-		l->peer_max = peer_of.peer_max;
-		l->connect = !sdp_answerer_connects(SDP_SETUP_ACTPASS, sdp->setup);
-		l->peer_timer = th->supported || th->expires_s;
-		l->peer_update = th->update;
-		l->expires_s = th->expires_s;
-		l->refresh_us = th->refresher != CPM_REFRESHER_UAS;
-		cpm_leg_move(s, l, CPM_L_UP);
-		cpm_timer_arm(l);
-		in = &s->legs[CPM_IN];
-		cpm_strs_free(&in->local);
-		in->local = local;
-		local = NULL;
-		in->sdp_version = 1;
-		in->expires_s = in_expires;
-		in->refresh_us = !in->peer_timer;
-		s->winner = (uint8_t)n;
-		s->ring_at = 0;
-		cpm_session_move(s, CPM_S_STARTING);
-		ok = true;
+	if(l && (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING)) {
+		if(still_fits(s, o)) {
+			adopt_leg(s, l, b, &peer_of, &peer);
+			if(o->first)
+				adopt_first(s, n, b, &local);
+			else if(s->winner == 0)
+				s->winner = (uint16_t)n;
+			if(s->kind == CPM_UAS_MESSAGE && s->state == CPM_S_CALLING)
+				cpm_session_move(s, CPM_S_UP);
+			rc = ADOPTED;
+		} else if(s->state != CPM_S_CLOSING) {
+			rc = LOST_RACE;
+		}
 	}
 	if(s)
 		cpm_session_unlock(s);
 	cpm_strs_free(&peer);
 	cpm_strs_free(&local);
-	return ok;
+	return rc;
+}
+
+/* An answer that is good for nothing but a BYE. */
+static void unusable(
+		uint64_t id, unsigned n, enum sdp_error e, cpm_strs_t **dlg)
+{
+	cpm_session_t *s;
+	bool pair;
+
+	LM_WARN("session " CPM_ID_FMT " leg %u: SDP answer: %s\n", CPM_ID_ARG(id),
+			n, e == SDP_OK ? "no memory" : sdp_error_text(e));
+	stand(id, n, dlg);
+	s = cpm_session_lock(id);
+	pair = s && cpm_session_is_pair(s);
+	if(s)
+		cpm_session_unlock(s);
+	if(pair)
+		cpm_b2b_end(
+				id, e == SDP_OK ? CPM_END_MEMORY : CPM_END_SDP, n, no_reason);
+	else
+		cpm_dlv_failed(id, n,
+				&(cpm_failure_t){
+						.why = e == SDP_OK ? CPM_END_MEMORY : CPM_END_SDP,
+						.code = e == SDP_OK ? 503 : 488});
+}
+
+static void take_answer(
+		struct ok *o, unsigned n, sip_msg_t *rpl, cpm_strs_t *dlg)
+{
+	struct brought b = {.dlg = dlg};
+	enum sdp_error e = read_sdp(rpl, &b.sdp);
+	enum adopted how = TOO_LATE;
+
+	if(cpm_hdr_timer(rpl, &b.timer) < 0)
+		memset(&b.timer, 0, sizeof(b.timer));
+	b.in_expires = in_interval(o, b.timer.expires_s);
+	if(e == SDP_OK && o->first)
+		b.answer = answer_of(o, rpl, &b.sdp, b.in_expires);
+	if(e != SDP_OK || (o->first && b.answer == NULL)) {
+		unusable(o->id, n, e, &b.dlg);
+	} else {
+		how = adopt(o, n, &b);
+		if(how == LOST_RACE) {
+			o->first = false;
+			how = adopt(o, n, &b);
+		}
+		if(how == ADOPTED && o->first)
+			cpm_media_start(o->id, CPM_IN);
+		if(how == ADOPTED) {
+			cpm_media_start(o->id, n);
+		} else {
+			/* it was cancelled in between */
+			stand(o->id, n, &b.dlg);
+			cpm_leg_end(o->id, n);
+		}
+	}
+	cpm_strs_free(&b.dlg);
+	cpm_strs_free(&b.answer);
 }
 
 void cpm_out_answered(uint64_t id, unsigned n, sip_msg_t *rpl)
 {
 	struct ok o = {0};
-	struct sdp sdp;
-	cpm_timer_hdr_t th = {0};
-	enum sdp_error e;
-	cpm_strs_t *dlg = NULL, *answer = NULL;
-	uint32_t in_expires;
+	cpm_strs_t *dlg;
 	int rc = ok_take(id, n, &o);
 
+	cpm_dlv_unpace(id, n);
 	if(rc == -ENOENT)
 		return; /* a further 200: cpm_ack.c has dealt with it */
 	dlg = rc == 0 ? dialog_of(o.dlg, rpl) : NULL;
 	if(dlg == NULL) {
 		LM_ERR("session " CPM_ID_FMT " leg %u: no memory for the dialog\n",
 				CPM_ID_ARG(id), n);
-		ok_drop(&o);
 		give_up(id, n);
-		cpm_b2b_end(id, CPM_END_MEMORY, n, no_reason);
-		return;
-	}
-	if(o.glare) {
+		cpm_dlv_failed(
+				id, n, &(cpm_failure_t){.why = CPM_END_MEMORY, .code = 503});
+	} else if(o.glare) {
 		/* 200 and CANCEL have crossed: hang up (RFC 3261 9.1) */
 		stand(id, n, &dlg);
 		cpm_leg_end(id, n);
-		ok_drop(&o);
-		return;
-	}
-	e = read_sdp(rpl, &sdp);
-	if(cpm_hdr_timer(rpl, &th) < 0)
-		memset(&th, 0, sizeof(th));
-	in_expires = in_interval(&o, th.expires_s);
-	if(e == SDP_OK)
-		answer = answer_of(&o, rpl, &sdp, in_expires);
-	if(e != SDP_OK || answer == NULL) {
-		LM_WARN("session " CPM_ID_FMT " leg %u: SDP answer: %s\n",
-				CPM_ID_ARG(id), n,
-				e == SDP_OK ? "no memory" : sdp_error_text(e));
-		stand(id, n, &dlg);
-		cpm_b2b_end(
-				id, e == SDP_OK ? CPM_END_MEMORY : CPM_END_SDP, n, no_reason);
-	} else if(adopt(&o, n, &dlg, &answer, &sdp, &th, in_expires)) {
-		cpm_media_start(id, n);
 	} else {
-		/* it was cancelled in between */
-		stand(id, n, &dlg);
-		cpm_leg_end(id, n);
+		take_answer(&o, n, rpl, dlg);
 	}
-	cpm_strs_free(&dlg);
-	cpm_strs_free(&answer);
 	ok_drop(&o);
 }

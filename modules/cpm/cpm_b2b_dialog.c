@@ -104,17 +104,23 @@ static void on_bye(sip_msg_t *msg, struct at *at)
 	cpm_leg_t *l = NULL;
 	cpm_session_t *s = lock_leg(msg, at, &l);
 	cpm_buf_t h = {0};
-	bool held = false;
+	bool held = false, pair, early;
 
 	if(s == NULL) {
 		cpm_reject(msg, "dialog", NULL, no_reason);
 		return;
 	}
+	pair = cpm_session_is_pair(s);
+	/* the originator's dialog does not stand yet: the message ends */
+	early = at->n == CPM_IN && s->state != CPM_S_ANSWERED
+			&& s->state != CPM_S_UP;
 	/* before our final answer a BYE works like a CANCEL (RFC 3261 15) */
 	if(l->state != CPM_L_INVITED && l->state != CPM_L_RINGING
 			&& l->state != CPM_L_DOWN) {
 		held = l->state == CPM_L_ANSWERED;
 		cpm_leg_move(s, l, CPM_L_DOWN);
+		if(!pair && !early && at->n == CPM_IN)
+			cpm_session_move(s, CPM_S_LEFT);
 	}
 	if(at->cseq > l->peer_cseq)
 		l->peer_cseq = at->cseq;
@@ -123,7 +129,12 @@ static void on_bye(sip_msg_t *msg, struct at *at)
 	cpm_buf_free(&h);
 	if(held)
 		cpm_uas_release(at->id);
-	cpm_b2b_end(at->id, CPM_END_BYE, at->n, cpm_hdr_get(msg, "Reason"));
+	if(pair || early)
+		cpm_b2b_end(at->id, CPM_END_BYE, at->n, cpm_hdr_get(msg, "Reason"));
+	else if(at->n == CPM_IN)
+		cpm_dlv_left(at->id, false);
+	else
+		cpm_dlv_bye(at->id, at->n);
 }
 
 /* ---- UPDATE, re-INVITE ---- */

@@ -52,6 +52,10 @@ static const struct end ends[CPM_END_N] = {
 				"Transmission Failed", CPM_STAT_F_MEDIA, false},
 		[CPM_END_DELIVERED] = {"delivered, nobody hung up", "relay", 200,
 				"Call completed", CPM_STAT_N, false},
+		[CPM_END_SERVED] = {"every recipient is decided", "relay", 200,
+				"Call completed", CPM_STAT_N, false},
+		[CPM_END_EARLY] = {"the originator hung up before all was received",
+				NULL, 480, "Transmission Failed", CPM_STAT_F_MEDIA, false},
 		[CPM_END_SDP] = {"the answer's SDP cannot be used", "sdp", 488,
 				"Not Acceptable Here", CPM_STAT_F_SDP, false},
 		[CPM_END_SEND] = {"could not be sent", "unreachable", 503,
@@ -86,12 +90,12 @@ struct plan
 	bool answer; /* the originator waits for his final answer */
 	bool close;  /* the relay has a session of ours */
 	bool drain;  /* the legs are ended when the relay has written all */
-	unsigned n_legs;
-	uint8_t was;        /* state before */
-	uint64_t bytes;     /* of the message */
-	uint64_t age_ms;    /* of the session */
-	bool delivered;     /* by the relay's word */
-	cpm_strs_t *in_dlg; /* for the log */
+	unsigned n_done, n_dlv; /* deliveries */
+	uint8_t was;            /* state before */
+	uint64_t bytes;         /* of the message */
+	uint64_t age_ms;        /* of the session */
+	bool delivered;         /* by the relay's word */
+	cpm_strs_t *in_dlg;     /* for the log */
 };
 
 static bool make_plan(uint64_t id, const struct end *e, unsigned by, str given,
@@ -117,10 +121,11 @@ static bool make_plan(uint64_t id, const struct end *e, unsigned by, str given,
 		s->relay = CPM_R_CLOSING;
 	p->drain = p->close && e->drain && by == CPM_IN && s->winner
 			&& cpm_link_is_up();
-	p->n_legs = s->n_legs;
 	p->bytes = s->bytes;
 	p->age_ms = cpm_now_ms() - s->created_ms;
-	p->delivered = s->winner && s->legs[s->winner].delivered;
+	p->n_done = s->n_done;
+	p->n_dlv = s->n_dlv;
+	p->delivered = cpm_session_delivered(s);
 	p->in_dlg = cpm_strs_copy(s->legs[CPM_IN].dlg);
 	cpm_session_unlock(s);
 	return true;
@@ -139,10 +144,11 @@ static void count_and_log(
 		cpm_stat_inc(e->stat);
 	}
 	LM_INFO("session " CPM_ID_FMT " ended, Call-ID %.*s: %s, by leg %u in state"
-			" %s after %" PRIu64 " ms, %s\n",
+			" %s after %" PRIu64 " ms, %s to %u of %u\n",
 			CPM_ID_ARG(id), STR_FMT(&call_id), e->text, by,
 			cpm_session_state_name(p->was), p->age_ms,
-			p->delivered ? "delivered" : "not known to be delivered");
+			p->delivered ? "delivered" : "not known to be delivered",
+			p->n_dlv > 1 ? p->n_done : p->delivered, p->n_dlv);
 }
 
 void cpm_b2b_end(uint64_t id, cpm_end_t why, unsigned by, str given)
@@ -165,9 +171,10 @@ void cpm_b2b_end(uint64_t id, cpm_end_t why, unsigned by, str given)
 
 		cpm_uas_final(id, 487, cpm_strs_new(v, CPM_A_N));
 	}
-	for(unsigned n = 0; n < p.n_legs; n++)
-		if(n == CPM_IN || !p.drain)
-			cpm_leg_end(id, n);
+	cpm_dlv_stop(id);
+	cpm_leg_end(id, CPM_IN);
+	if(!p.drain)
+		cpm_legs_end(id, 1);
 	if(p.close)
 		cpm_media_close(id, !p.drain);
 	cpm_strs_drop(p.in_dlg);

@@ -9,7 +9,18 @@
 #include "../../core/parser/msg_parser.h"
 #include "cpm_hdr.h"
 #include "cpm_session.h"
+#include "proto/icsi.h"
 #include "proto/sdp.h"
+
+/* What the checks have found; texts are borrowed from the request. */
+typedef struct cpm_invite
+{
+	cpm_timer_hdr_t timer;
+	enum icsi service;
+	struct sdp sdp;
+	struct slice sdp_text;
+	const char *detail; /* for the Warning of a refusal */
+} cpm_invite_t;
 
 /* Parse what every function here relies on: all headers, From with a tag, To,
  * Call-ID, CSeq: 0 or -1. */
@@ -18,9 +29,28 @@ int cpm_b2b_parse(sip_msg_t *msg);
 /* A large-message INVITE of the originating role; as ki_cpm_originating(). */
 int cpm_b2b_invite(sip_msg_t *msg);
 
-/* Append the Route entries below our own, comma separated: where the core wants
- * the request to go on. */
-void cpm_routes_below(sip_msg_t *msg, cpm_buf_t *b);
+/**
+ * Check an INVITE (cpm_b2b_check.c).
+ *
+ * @param in filled
+ *
+ * @return NULL all is well; else the name of the refusal
+ */
+const char *cpm_invite_check(sip_msg_t *msg, cpm_invite_t *in);
+
+/**
+ * Begin a session whose request has a transaction (t_newtran) and whose id is
+ * that transaction's: put it into the table, suspend the transaction, ask the
+ * relay. From here on everything is answered through the session, also what
+ * fails here.
+ *
+ * @param s       taken over, also on failure; its id, kind, msg and leg 0 are
+ *                set, and its rcpts or content
+ * @param wait_ms what the request's transaction may take in all
+ *
+ * @return 0; -1 without memory: the session is freed, nothing was answered
+ */
+int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms);
 
 /* A peer's SDP becomes CPM_P_* (shared memory) and the leg's plain values;
  * NULL without memory. */

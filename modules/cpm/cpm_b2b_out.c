@@ -13,8 +13,10 @@
 #include "../../core/mem/mem.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
+#include "cpm_b2b_text.h"
 #include "cpm_conf.h"
 #include "cpm_loop.h"
+#include "cpm_rcpts.h"
 
 #define SDP_BUF 4096 /* bytes of an SDP of ours */
 
@@ -101,7 +103,7 @@ static int take(uint64_t id, unsigned n, struct out *o)
 
 	if(s == NULL)
 		return -ENOENT;
-	if(l == NULL || (s->state != CPM_S_SETUP && s->state != CPM_S_CALLING)
+	if(l == NULL || s->state == CPM_S_CLOSING
 			|| (l->state != CPM_L_IDLE && l->state != CPM_L_INVITED)) {
 		cpm_session_unlock(s);
 		return -ENOENT;
@@ -119,12 +121,11 @@ static int take(uint64_t id, unsigned n, struct out *o)
 		l->sdp_version = 1;
 	o->sdp_version = l->sdp_version;
 	if(rc == 0) {
-		if(s->state == CPM_S_SETUP) {
+		if(s->state == CPM_S_SETUP)
 			cpm_session_move(s, CPM_S_CALLING);
-			s->ring_at = cpm_now_ms() + (uint64_t)cpm_conf.ring_timeout;
-		}
 		if(l->state == CPM_L_IDLE)
 			cpm_leg_move(s, l, CPM_L_INVITED);
+		l->ring_at = cpm_now_ms() + (uint64_t)cpm_conf.ring_timeout;
 		l->placed = false;
 	}
 	cpm_session_unlock(s);
@@ -164,8 +165,43 @@ static void failed(uint64_t id, unsigned n, int rc)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	if(s)
 		cpm_session_unlock(s);
-	cpm_b2b_end(id, rc == -ENOMEM ? CPM_END_MEMORY : CPM_END_SEND, n,
-			(str){NULL, 0});
+	cpm_dlv_failed(id, n,
+			&(cpm_failure_t){
+					.why = rc == -ENOMEM ? CPM_END_MEMORY : CPM_END_SEND,
+					.code = 503});
+}
+
+/* The leg's dialog, when it has none yet: made now, when it is needed, since a
+ * list may be long and its end may never be reached. */
+static void make_dialog(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	cpm_strs_t *msg = NULL, *dlg = NULL;
+	cpm_buf_t dest = {0};
+	bool isf = false;
+
+	if(l && l->dlg == NULL) {
+		isf = l->isf;
+		msg = cpm_strs_copy(s->msg);
+		if(s->rcpts)
+			cpm_buf_str(&dest, cpm_rcpts_uri(s->rcpts, l->dlv));
+	}
+	if(s)
+		cpm_session_unlock(s);
+	if(msg && !dest.bad)
+		dlg = cpm_text_out_dialog(msg, id, n, cpm_buf_get(&dest), isf);
+	cpm_strs_drop(msg);
+	cpm_buf_free(&dest);
+	s = dlg ? cpm_session_lock(id) : NULL;
+	l = s ? cpm_session_leg(s, n) : NULL;
+	if(l && l->dlg == NULL) {
+		l->dlg = dlg;
+		dlg = NULL;
+	}
+	if(s)
+		cpm_session_unlock(s);
+	cpm_strs_free(&dlg);
 }
 
 /* It has ended meanwhile. A leg that was cancelled between two attempts has no
@@ -188,8 +224,11 @@ void cpm_out_invite(uint64_t id, unsigned n)
 	char sdp[SDP_BUF];
 	cpm_strs_t *local = NULL;
 	unsigned index = 0, label = 0;
-	int rc = take(id, n, &o), len = 0;
+	int rc, len = 0;
 	str call_id;
+
+	make_dialog(id, n);
+	rc = take(id, n, &o);
 
 	if(rc == -ENOENT) {
 		abandoned(id, n);

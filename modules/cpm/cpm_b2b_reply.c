@@ -2,7 +2,7 @@
  *
  * Answers to our INVITE, as tm hands them over: 1xx are passed on, a 200
  * goes to cpm_b2b_answer.c (the ACK has been sent by cpm_ack.c before tm saw
- * it), anything else ends the session. RFC 3261 13.2.2, RFC 4028 section 7.4.
+ * it), anything else fails the delivery. RFC 3261 13.2.2, RFC 4028 section 7.4.
  */
 #include <string.h>
 
@@ -10,10 +10,9 @@
 #include "../../core/parser/parse_to.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
+#include "cpm_isf.h"
 
 #define SE_MAX 1799 /* s: below 1800 (OL-14) */
-
-static const str no_reason = {NULL, 0};
 
 /* ---- provisional ---- */
 
@@ -32,8 +31,11 @@ static void provisional(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 	l = cpm_session_leg(s, n);
 	if(l && l->state == CPM_L_INVITED)
 		cpm_leg_move(s, l, CPM_L_RINGING);
-	pass = pass && l && l->state == CPM_L_RINGING && s->state == CPM_S_CALLING;
+	/* of a list's recipients the first one that rings is all he hears */
+	pass = pass && l && l->state == CPM_L_RINGING && s->state == CPM_S_CALLING
+			&& (s->n_dlv == 1 || s->legs[CPM_IN].state == CPM_L_INVITED);
 	cpm_session_unlock(s);
+	cpm_dlv_unpace(id, n);
 	if(pass)
 		cpm_uas_provisional(id, code);
 }
@@ -74,12 +76,13 @@ static bool try_interval(uint64_t id, unsigned n, sip_msg_t *rpl)
 	if(s == NULL)
 		return false;
 	l = cpm_session_leg(s, n);
-	if(l && s->state == CPM_S_CALLING && l->min_se_s == 0
+	if(l && s->state != CPM_S_CLOSING && l->min_se_s == 0
 			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING)) {
 		l->min_se_s = th.min_se_s;
 		if(l->expires_s < th.min_se_s)
 			l->expires_s = th.min_se_s;
-		l->state = CPM_L_INVITED;
+		if(l->state == CPM_L_RINGING)
+			cpm_leg_move(s, l, CPM_L_INVITED);
 		l->placed = false; /* the transaction of before is over */
 		go = true;
 	}
@@ -98,6 +101,7 @@ static int code_for_originator(int code)
 static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 {
 	bool faked = rpl == FAKED_REPLY;
+	cpm_failure_t f = {.answer = NULL};
 	cpm_session_t *s;
 	cpm_leg_t *l;
 	bool first = false;
@@ -115,18 +119,22 @@ static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	}
 	cpm_session_unlock(s);
+	cpm_dlv_unpace(id, n);
 	if(!first)
 		return;
 	if(faked) {
-		cpm_b2b_end(
-				id, code == 408 ? CPM_END_RING : CPM_END_SEND, n, no_reason);
-		return;
+		f.why = code == 408 ? CPM_END_RING : CPM_END_SEND;
+		f.code = code == 408 ? 408 : 503;
+	} else {
+		LM_INFO("session " CPM_ID_FMT " leg %u: refused with %d %.*s\n",
+				CPM_ID_ARG(id), n, code,
+				STR_FMT(&rpl->first_line.u.reply.reason));
+		f.why = CPM_END_REFUSED;
+		f.code = code_for_originator(code);
+		f.answer = f.code == code ? relayed(rpl, code) : NULL;
+		f.isf = cpm_isf_code(code);
 	}
-	LM_INFO("session " CPM_ID_FMT " leg %u: refused with %d %.*s\n",
-			CPM_ID_ARG(id), n, code, STR_FMT(&rpl->first_line.u.reply.reason));
-	cpm_uas_final(id, code_for_originator(code),
-			code_for_originator(code) == code ? relayed(rpl, code) : NULL);
-	cpm_b2b_end(id, CPM_END_REFUSED, n, no_reason);
+	cpm_dlv_failed(id, n, &f);
 }
 
 /* ---- tm's callback ---- */
@@ -149,7 +157,9 @@ static void vanished(struct cell *t, uint64_t id, unsigned n)
 		LM_ERR("session " CPM_ID_FMT
 			   " leg %u: the INVITE's transaction went without an answer\n",
 				CPM_ID_ARG(id), n);
-		cpm_b2b_end(id, CPM_END_RING, n, no_reason);
+		cpm_dlv_unpace(id, n);
+		cpm_dlv_failed(
+				id, n, &(cpm_failure_t){.why = CPM_END_RING, .code = 408});
 	}
 }
 

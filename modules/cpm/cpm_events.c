@@ -42,38 +42,97 @@ static int leg_of(const json_t *params, unsigned *n)
 	return 0;
 }
 
-static void on_leg(const char *type, const json_t *params, uint64_t id)
+/* The status of a peer's MSRP as the originator of a MESSAGE is told it, who
+ * knows SIP only (RFC 4975 section 10). */
+static int sip_code(json_int_t status)
 {
-	bool delivered = strcmp(type, "leg.delivered") == 0;
-	bool failed = strcmp(type, "leg.failed") == 0;
-	const char *error = json_string_value(json_object_get(params, "error"));
-	json_int_t status = json_integer_value(json_object_get(params, "status"));
-	json_int_t bytes = json_integer_value(json_object_get(params, "bytes"));
-	cpm_session_t *s;
-	cpm_leg_t *l;
-	unsigned n;
+	switch(status) {
+		case 403:
+		case 413:
+		case 415:
+		case 501:
+			return (int)status;
+		case 400:
+		case 506:
+			return 480;
+		default:
+			return 408;
+	}
+}
 
-	if((!delivered && !failed) || leg_of(params, &n) < 0)
-		return;
-	s = cpm_session_lock(id);
-	if(s == NULL)
-		return;
-	l = cpm_session_leg(s, n);
-	failed = failed && l && !l->failed && s->state != CPM_S_CLOSING;
-	if(l && delivered) {
+static void on_delivered(uint64_t id, unsigned n, json_int_t bytes)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+
+	if(l) {
 		l->delivered = true;
 		if(bytes > 0)
 			s->bytes = (uint64_t)bytes;
-	} else if(failed) {
-		l->failed = true;
-		/* the sender learns it by MSRP and hangs up; if he does not... */
-		if(s->media_at == 0)
-			s->media_at = cpm_now_ms() + CPM_MEDIA_GRACE_MS;
 	}
+	if(s)
+		cpm_session_unlock(s);
+	if(l)
+		cpm_dlv_done(id, n);
+}
+
+static void on_failed(
+		uint64_t id, unsigned n, json_int_t status, const char *error)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	/* who has sent or got all of it may go as he likes */
+	bool news = l && !l->failed && !l->delivered && s->state != CPM_S_CLOSING
+			&& !(n == CPM_IN && s->keep && s->received);
+	bool all = news && (n == CPM_IN || cpm_session_is_pair(s));
+	bool may = news && s->kind == CPM_UAS_MESSAGE;
+
+	if(news)
+		l->failed = true;
+	/* the sender learns it by MSRP and hangs up; if he does not... */
+	if(all && s->media_at == 0)
+		s->media_at = cpm_now_ms() + CPM_MEDIA_GRACE_MS;
+	if(s)
+		cpm_session_unlock(s);
+	if(!news)
+		return;
+	LM_NOTICE("session " CPM_ID_FMT " leg %u: MSRP failed: %d %s\n",
+			CPM_ID_ARG(id), n, (int)status, error ? error : "");
+	if(!all)
+		cpm_dlv_failed(id, n,
+				&(cpm_failure_t){.why = CPM_END_MEDIA,
+						.code = sip_code(status),
+						.isf = may});
+}
+
+static void on_received(uint64_t id, bool whole)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+
+	if(s == NULL)
+		return;
+	if(whole)
+		s->received = true;
+	else if(!s->received && s->media_at == 0)
+		s->media_at = cpm_now_ms() + CPM_MEDIA_GRACE_MS;
 	cpm_session_unlock(s);
-	if(failed)
-		LM_NOTICE("session " CPM_ID_FMT " leg %u: MSRP failed: %d %s\n",
-				CPM_ID_ARG(id), n, (int)status, error ? error : "");
+	if(whole)
+		cpm_dlv_left(id, false);
+}
+
+static void on_leg(const char *type, const json_t *params, uint64_t id)
+{
+	const char *error = json_string_value(json_object_get(params, "error"));
+	unsigned n;
+
+	if(leg_of(params, &n) < 0)
+		return;
+	if(strcmp(type, "leg.delivered") == 0)
+		on_delivered(
+				id, n, json_integer_value(json_object_get(params, "bytes")));
+	else if(strcmp(type, "leg.failed") == 0)
+		on_failed(id, n, json_integer_value(json_object_get(params, "status")),
+				error);
 }
 
 /* The relay has closed it for want of media. */
@@ -84,7 +143,7 @@ static void on_idle(uint64_t id)
 
 	if(s == NULL)
 		return;
-	delivered = s->winner && s->legs[s->winner].delivered;
+	delivered = cpm_session_delivered(s);
 	if(s->relay == CPM_R_OPEN)
 		s->relay = CPM_R_CLOSED;
 	cpm_session_unlock(s);
@@ -101,6 +160,10 @@ static void on_event(const char *type, const json_t *params)
 		return; /* of an earlier life: the comparison closes it */
 	if(strcmp(type, "session.idle") == 0)
 		on_idle(id);
+	else if(strcmp(type, "message.received") == 0)
+		on_received(id, true);
+	else if(strcmp(type, "message.aborted") == 0)
+		on_received(id, false);
 	else
 		on_leg(type, params, id);
 }

@@ -12,7 +12,7 @@
 #include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_to.h"
 #include "cpm_b2b.h"
-#include "cpm_b2b_in.h"
+#include "cpm_b2b_text.h"
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
 #include "cpm_isf.h"

@@ -121,7 +121,7 @@ static uint64_t tag_mac(uint64_t id, unsigned leg)
 
 int cpm_tag_print(uint64_t id, unsigned leg, char out[CPM_TAG_BUF])
 {
-	return snprintf(out, CPM_TAG_BUF, "cpm%02x%012" PRIx64 "%016" PRIx64, leg,
+	return snprintf(out, CPM_TAG_BUF, "cpm%04x%012" PRIx64 "%016" PRIx64, leg,
 			id, tag_mac(id, leg));
 }
 
@@ -129,9 +129,9 @@ int cpm_tag_parse(const str *tag, uint64_t *id, unsigned *leg)
 {
 	uint64_t n, i, mac;
 
-	if(tag->len != 33 || memcmp(tag->s, "cpm", 3) != 0
-			|| hex_u64(tag->s + 3, 2, &n) < 0 || hex_u64(tag->s + 5, 12, &i) < 0
-			|| hex_u64(tag->s + 17, 16, &mac) < 0
+	if(tag->len != 35 || memcmp(tag->s, "cpm", 3) != 0
+			|| hex_u64(tag->s + 3, 4, &n) < 0 || hex_u64(tag->s + 7, 12, &i) < 0
+			|| hex_u64(tag->s + 19, 16, &mac) < 0
 			|| mac != tag_mac(i, (unsigned)n))
 		return -1;
 	*id = i;

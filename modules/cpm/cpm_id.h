@@ -44,20 +44,21 @@ static inline unsigned cpm_id_label(uint64_t id)
 	return (unsigned)(id & 0xffffffff);
 }
 
-/* Session and leg as the parameter of a tm callback: no memory behind it. */
+/* Session (48 bits) and leg (16) as the parameter of a tm callback: no memory
+ * behind it. */
 static inline void *cpm_id_param(uint64_t id, unsigned leg)
 {
-	return (void *)(uintptr_t)(id << 8 | (leg & 0xff));
+	return (void *)(uintptr_t)(id << 16 | (leg & 0xffff));
 }
 
 static inline uint64_t cpm_id_of(const void *param)
 {
-	return (uint64_t)(uintptr_t)param >> 8;
+	return (uint64_t)(uintptr_t)param >> 16;
 }
 
 static inline unsigned cpm_id_leg(const void *param)
 {
-	return (unsigned)((uintptr_t)param & 0xff);
+	return (unsigned)((uintptr_t)param & 0xffff);
 }
 
 /* Print the id as relay, log and RPC know it; returns its length. */

@@ -12,7 +12,7 @@
 #include "../../core/dset.h"
 #include "../../core/mem/mem.h"
 #include "cpm_b2b.h"
-#include "cpm_b2b_in.h"
+#include "cpm_b2b_text.h"
 #include "cpm_conf.h"
 #include "cpm_isf.h"
 #include "cpm_req.h"

@@ -17,7 +17,8 @@
 
 #define CANCEL_WAIT_MS 40000 /* a final answer after CANCEL; over 64*T1 */
 #define BYE_RETRY_MS 2000
-#define BYE_TRIES 4 /* a next hop may come back; a broken URI will not */
+#define ENDS_AT_ONCE 24 /* BYEs and CANCELs: a millisecond or two */
+#define BYE_TRIES 4     /* a next hop may come back; a broken URI will not */
 
 struct tm_binds cpm_tm;
 tm_xapi_t cpm_tmx;
@@ -76,17 +77,22 @@ int cpm_dialog_send(const cpm_dialog_t *d, const char *method, str headers,
 /* The answer to our BYE, or none: the dialog is over either way. */
 static void bye_done(struct cell *t, int type, struct tmcb_params *ps)
 {
-	cpm_session_t *s = cpm_session_lock(cpm_id_of(*ps->param));
+	uint64_t id = cpm_id_of(*ps->param);
+	unsigned n = cpm_id_leg(*ps->param);
+	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l;
+	bool over;
 
 	(void)t;
-	(void)type;
 	if(s == NULL)
 		return;
-	l = cpm_session_leg(s, cpm_id_leg(*ps->param));
-	if(l && l->state == CPM_L_BYE)
+	l = cpm_session_leg(s, n);
+	over = l && l->state == CPM_L_BYE;
+	if(over)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	cpm_session_unlock(s);
+	if(over)
+		cpm_dlv_hung_up(id, n, type == TMCB_DESTROY ? 0 : ps->code);
 }
 
 /* BYE with the session's Reason; the leg is in CPM_L_BYE already. */
@@ -124,9 +130,11 @@ static void send_bye(uint64_t id, unsigned n, cpm_dialog_t *d, cpm_strs_t *why)
 			l->timer_at = cpm_now_ms() + BYE_RETRY_MS;
 	}
 	cpm_session_unlock(s);
-	if(last)
-		LM_WARN("session " CPM_ID_FMT " leg %u: BYE could not be sent (%d)\n",
-				CPM_ID_ARG(id), n, rc);
+	if(!last)
+		return;
+	LM_WARN("session " CPM_ID_FMT " leg %u: BYE could not be sent (%d)\n",
+			CPM_ID_ARG(id), n, rc);
+	cpm_dlv_hung_up(id, n, 0);
 }
 
 static void send_cancel(unsigned index, unsigned label)
@@ -141,6 +149,23 @@ static void send_cancel(unsigned index, unsigned label)
 		cpm_tm.unref_cell(t);
 	}
 	cpm_tm.t_sett(saved, saved_branch);
+}
+
+/* Reason of a BYE: the session's, or what has become of this leg alone. */
+static cpm_strs_t *reason_for(const cpm_session_t *s, const cpm_leg_t *l)
+{
+	static const str done =
+			STR_STATIC_INIT("SIP;cause=200;text=\"Call completed\"");
+	static const str bad =
+			STR_STATIC_INIT("SIP;cause=480;text=\"Transmission Failed\"");
+	cpm_strs_t *made, *copy;
+
+	if(s->reason)
+		return cpm_strs_copy(s->reason);
+	made = cpm_strs_new(l->delivered ? &done : &bad, 1);
+	copy = cpm_strs_copy(made);
+	cpm_strs_free(&made);
+	return copy;
 }
 
 void cpm_leg_end(uint64_t id, unsigned n)
@@ -184,7 +209,7 @@ void cpm_leg_end(uint64_t id, unsigned n)
 			break;
 		case CPM_L_UP:
 			act = cpm_dialog_take(l, true, &d) == 0 ? DO_BYE : DO_NOTHING;
-			why = cpm_strs_copy(s->reason);
+			why = reason_for(s, l);
 			cpm_leg_move(s, l, CPM_L_BYE);
 			if(act == DO_NOTHING)
 				l->timer_at = cpm_now_ms() + BYE_RETRY_MS;
@@ -198,7 +223,7 @@ void cpm_leg_end(uint64_t id, unsigned n)
 				act = DO_BYE;
 				l->timer_at = 0;
 			}
-			why = cpm_strs_copy(s->reason);
+			why = reason_for(s, l);
 			break;
 		default:
 			break;
@@ -210,6 +235,21 @@ void cpm_leg_end(uint64_t id, unsigned n)
 		send_cancel(index, label);
 	cpm_dialog_drop(&d);
 	cpm_strs_drop(why);
+}
+
+void cpm_legs_end(uint64_t id, unsigned from)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	unsigned n_legs = s ? s->n_legs : 0, to = n_legs;
+
+	if(to > from + ENDS_AT_ONCE)
+		to = from + ENDS_AT_ONCE;
+	if(s) {
+		s->end_next = (uint16_t)(to < n_legs ? to : 0);
+		cpm_session_unlock(s);
+	}
+	for(unsigned n = from; n < to; n++)
+		cpm_leg_end(id, n);
 }
 
 void cpm_leg_cancel(uint64_t id, unsigned n)

@@ -14,6 +14,7 @@
 #include "../../core/dprint.h"
 #include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
+#include "cpm_pace.h"
 #include "cpm_sip.h"
 
 /* How long a session may stay in each state before the watchdog ends it. The
@@ -23,7 +24,11 @@
 #define WATCH_CALLING_MS 240000
 #define WATCH_STARTING_MS 70000
 #define WATCH_ANSWERED_MS 40000
+#define WATCH_LEFT_MS 7200000
 #define WATCH_CLOSING_MS 100000
+
+#define LEGS_MORE                                                              \
+	4 /* room for so many more when the legs grow, and a quarter */
 
 struct slot
 {
@@ -40,18 +45,20 @@ static atomic_t *n_sessions;
 
 static const uint8_t session_moves[CPM_S_NSTATES] = {
 		[CPM_S_SETUP] = BIT(CPM_S_CALLING) | BIT(CPM_S_CLOSING),
-		[CPM_S_CALLING] = BIT(CPM_S_STARTING) | BIT(CPM_S_CLOSING),
+		[CPM_S_CALLING] =
+				BIT(CPM_S_STARTING) | BIT(CPM_S_UP) | BIT(CPM_S_CLOSING),
 		[CPM_S_STARTING] = BIT(CPM_S_ANSWERED) | BIT(CPM_S_CLOSING),
-		[CPM_S_ANSWERED] = BIT(CPM_S_UP) | BIT(CPM_S_CLOSING),
-		[CPM_S_UP] = BIT(CPM_S_CLOSING),
+		[CPM_S_ANSWERED] = BIT(CPM_S_UP) | BIT(CPM_S_LEFT) | BIT(CPM_S_CLOSING),
+		[CPM_S_UP] = BIT(CPM_S_LEFT) | BIT(CPM_S_CLOSING),
+		[CPM_S_LEFT] = BIT(CPM_S_CLOSING),
 };
 
 static const uint8_t leg_moves[CPM_L_NSTATES] = {
 		[CPM_L_IDLE] = BIT(CPM_L_INVITED) | BIT(CPM_L_DOWN),
 		[CPM_L_INVITED] = BIT(CPM_L_RINGING) | BIT(CPM_L_CANCELLED)
 				| BIT(CPM_L_ANSWERED) | BIT(CPM_L_UP) | BIT(CPM_L_DOWN),
-		[CPM_L_RINGING] = BIT(CPM_L_CANCELLED) | BIT(CPM_L_ANSWERED)
-				| BIT(CPM_L_UP) | BIT(CPM_L_DOWN),
+		[CPM_L_RINGING] = BIT(CPM_L_INVITED) | BIT(CPM_L_CANCELLED)
+				| BIT(CPM_L_ANSWERED) | BIT(CPM_L_UP) | BIT(CPM_L_DOWN),
 		[CPM_L_CANCELLED] = BIT(CPM_L_UP) | BIT(CPM_L_DOWN),
 		[CPM_L_ANSWERED] = BIT(CPM_L_UP) | BIT(CPM_L_BYE) | BIT(CPM_L_DOWN),
 		[CPM_L_UP] = BIT(CPM_L_BYE) | BIT(CPM_L_DOWN),
@@ -59,7 +66,7 @@ static const uint8_t leg_moves[CPM_L_NSTATES] = {
 };
 
 static const char *const session_names[CPM_S_NSTATES] = {
-		"setup", "calling", "starting", "answered", "up", "closing"};
+		"setup", "calling", "starting", "answered", "up", "left", "closing"};
 static const char *const leg_names[CPM_L_NSTATES] = {"idle", "invited",
 		"ringing", "cancelled", "answered", "up", "bye", "down"};
 
@@ -114,20 +121,45 @@ unsigned cpm_session_count(void)
 	return n_sessions ? (unsigned)atomic_get(n_sessions) : 0;
 }
 
-cpm_session_t *cpm_session_new(uint64_t id, unsigned max_legs)
+static void leg_init(cpm_session_t *s, unsigned n, unsigned dlv)
 {
-	size_t size = sizeof(cpm_session_t) + max_legs * sizeof(cpm_leg_t);
-	cpm_session_t *s = shm_malloc(size);
+	cpm_leg_t *l = &s->legs[n];
 
+	memset(l, 0, sizeof(*l));
+	l->n = (uint16_t)n;
+	l->dlv = (uint16_t)dlv;
+	l->state = n == CPM_IN ? CPM_L_INVITED : CPM_L_IDLE;
+	s->n_in[l->state]++;
+}
+
+cpm_session_t *cpm_session_new(uint64_t id, unsigned n_dlv)
+{
+	cpm_session_t *s;
+
+	if(n_dlv < 1 || n_dlv >= CPM_LEGS_MAX)
+		return NULL;
+	s = shm_malloc(sizeof(*s));
 	if(s == NULL)
 		return NULL;
-	memset(s, 0, size);
+	memset(s, 0, sizeof(*s));
 	s->id = id;
-	s->max_legs = (uint8_t)max_legs;
-	s->n_legs = 1;
+	s->max_legs = s->n_legs = (uint16_t)(n_dlv + 1);
+	s->n_dlv = (uint16_t)n_dlv;
+	s->dlv = shm_malloc(n_dlv * sizeof(*s->dlv));
+	s->legs = shm_malloc(s->max_legs * sizeof(*s->legs));
+	if(s->dlv == NULL || s->legs == NULL) {
+		s->n_legs = 0;
+		cpm_session_free(s);
+		return NULL;
+	}
+	memset(s->dlv, 0, n_dlv * sizeof(*s->dlv));
+	leg_init(s, CPM_IN, 0);
+	for(unsigned i = 0; i < n_dlv; i++) {
+		leg_init(s, i + 1, i);
+		s->dlv[i].leg = (uint16_t)(i + 1);
+	}
 	s->created_ms = s->state_ms = cpm_now_ms();
 	s->watch_at = s->created_ms + WATCH_SETUP_MS;
-	s->legs[CPM_IN].state = CPM_L_INVITED;
 	return s;
 }
 
@@ -140,7 +172,18 @@ void cpm_session_free(cpm_session_t *s)
 	}
 	cpm_strs_free(&s->msg);
 	cpm_strs_free(&s->answer);
+	cpm_strs_free(&s->fail_answer);
 	cpm_strs_free(&s->reason);
+	if(s->rcpts)
+		shm_free(s->rcpts);
+	if(s->pace)
+		cpm_pace_free(s->pace);
+	if(s->content)
+		shm_free(s->content);
+	if(s->dlv)
+		shm_free(s->dlv);
+	if(s->legs)
+		shm_free(s->legs);
 	shm_free(s);
 }
 
@@ -192,10 +235,7 @@ static bool session_over(const cpm_session_t *s)
 	if(s->state != CPM_S_CLOSING || s->uas_busy || s->stay || s->uas_held
 			|| (s->relay != CPM_R_CLOSED && s->relay != CPM_R_NONE))
 		return false;
-	for(unsigned i = 0; i < s->n_legs; i++)
-		if(s->legs[i].state != CPM_L_DOWN)
-			return false;
-	return true;
+	return s->n_in[CPM_L_DOWN] == s->n_legs;
 }
 
 void cpm_session_unlock(cpm_session_t *s)
@@ -222,17 +262,33 @@ cpm_leg_t *cpm_session_leg(cpm_session_t *s, unsigned n)
 	return n < s->n_legs ? &s->legs[n] : NULL;
 }
 
-cpm_leg_t *cpm_session_leg_add(cpm_session_t *s)
+cpm_leg_t *cpm_session_leg_add(cpm_session_t *s, unsigned dlv)
 {
-	cpm_leg_t *l;
+	unsigned room = s->n_legs + LEGS_MORE + s->n_legs / 4u;
+	cpm_leg_t *legs;
 
-	if(s->n_legs >= s->max_legs)
+	if(s->n_legs >= CPM_LEGS_MAX)
 		return NULL;
-	l = &s->legs[s->n_legs];
-	memset(l, 0, sizeof(*l));
-	l->n = s->n_legs++;
-	l->state = CPM_L_IDLE;
-	return l;
+	if(s->n_legs == s->max_legs) {
+		legs = shm_malloc(room * sizeof(*legs));
+		if(legs == NULL)
+			return NULL;
+		memcpy(legs, s->legs, s->n_legs * sizeof(*legs));
+		shm_free(s->legs);
+		s->legs = legs;
+		s->max_legs = (uint16_t)(room < CPM_LEGS_MAX ? room : CPM_LEGS_MAX);
+	}
+	leg_init(s, s->n_legs, dlv);
+	return &s->legs[s->n_legs++];
+}
+
+cpm_dlv_t *cpm_session_dlv(cpm_session_t *s, unsigned n)
+{
+	cpm_leg_t *l = n == CPM_IN ? NULL : cpm_session_leg(s, n);
+
+	if(l == NULL || l->dlv >= s->n_dlv || s->dlv[l->dlv].leg != n)
+		return NULL;
+	return &s->dlv[l->dlv];
 }
 
 static uint64_t watch_ms(cpm_session_state_t state)
@@ -246,6 +302,8 @@ static uint64_t watch_ms(cpm_session_state_t state)
 			return WATCH_STARTING_MS;
 		case CPM_S_ANSWERED:
 			return WATCH_ANSWERED_MS;
+		case CPM_S_LEFT:
+			return WATCH_LEFT_MS;
 		case CPM_S_CLOSING:
 			return WATCH_CLOSING_MS;
 		default:
@@ -277,9 +335,13 @@ int cpm_leg_move(cpm_session_t *s, cpm_leg_t *l, cpm_leg_state_t to)
 				CPM_ID_ARG(s->id), l->n, leg_names[l->state], leg_names[to]);
 		return -EINVAL;
 	}
+	s->n_in[l->state]--;
+	s->n_in[to]++;
 	l->state = to;
 	if(to == CPM_L_BYE || to == CPM_L_DOWN)
 		l->timer_at = 0;
+	if(to != CPM_L_INVITED && to != CPM_L_RINGING)
+		l->ring_at = 0;
 	return 0;
 }
 
@@ -298,16 +360,21 @@ static inline bool is_due(uint64_t at, uint64_t now)
 	return at && at <= now;
 }
 
+unsigned cpm_session_leg_due(
+		const cpm_session_t *s, unsigned from, uint64_t now)
+{
+	while(from < s->n_legs && !is_due(s->legs[from].timer_at, now)
+			&& !is_due(s->legs[from].ring_at, now))
+		from++;
+	return from;
+}
+
 static bool session_due(const cpm_session_t *s, uint64_t now)
 {
-	if(is_due(s->ring_at, now) || is_due(s->ack_at, now)
+	return is_due(s->ring_at, now) || is_due(s->ack_at, now)
 			|| is_due(s->media_at, now) || is_due(s->end_at, now)
-			|| is_due(s->watch_at, now))
-		return true;
-	for(unsigned i = 0; i < s->n_legs; i++)
-		if(is_due(s->legs[i].timer_at, now))
-			return true;
-	return false;
+			|| is_due(s->watch_at, now) || s->end_next
+			|| cpm_session_leg_due(s, 0, now) < s->n_legs;
 }
 
 /* Slots are read without the lock first: an empty one is not worth it, and a

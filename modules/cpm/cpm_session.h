@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The table of sessions. One session carries one message: leg 0 is the
- * inbound leg (we are UAS of its INVITE), legs 1 to n-1 are outbound (UAC).
+ * inbound leg (we are UAS of its INVITE, or of a MESSAGE that has grown too
+ * large), legs 1 to n-1 are outbound (UAC). Each recipient is one delivery; a
+ * delivery is served by one leg at a time, and by a further one when it is
+ * handed on to the interworking function.
  *
  * Rules: a cpm_session_t pointer is good between cpm_session_lock() and
- * cpm_session_unlock() and nowhere else. Under the lock nothing of tm, of the
- * link or of the log's slow path is called: decide, copy what is needed, set
- * the new state, unlock, act. A session whose last leg is down and whose
+ * cpm_session_unlock() and nowhere else; a cpm_leg_t pointer besides only until
+ * cpm_session_leg_add(), which may move all legs. Under the lock nothing of tm,
+ * of the link or of the log's slow path is called: decide, copy what is needed,
+ * set the new state, unlock, act. A session whose last leg is down and whose
  * relay session is closed is freed by cpm_session_unlock(). Whoever comes
  * later with its id finds nothing, and that is fine.
  */
@@ -21,8 +25,8 @@
 #include "cpm_id.h"
 #include "cpm_strs.h"
 
-#define CPM_LEGS_MAX 64 /* legs of one session; fits a tag's two hex digits */
-#define CPM_FORKS_MAX 4 /* further 200s of one forked INVITE remembered */
+#define CPM_LEGS_MAX 4096 /* legs of one session; the relay takes no more */
+#define CPM_FORKS_MAX 4   /* further 200s of one forked INVITE remembered */
 
 #define CPM_IN 0 /* the inbound leg */
 
@@ -33,7 +37,10 @@ typedef enum cpm_session_state
 	CPM_S_CALLING,  /* INVITE is out, no final answer */
 	CPM_S_STARTING, /* a callee has answered 200; leg.start is at the relay */
 	CPM_S_ANSWERED, /* our 200 is out, the ACK has not been seen */
-	CPM_S_UP,       /* both dialogs stand, media may flow */
+	CPM_S_UP,       /* both dialogs stand, media may flow; of a MESSAGE: a
+					 * recipient has answered */
+	CPM_S_LEFT,     /* the originator has gone, all was received: recipients
+					 * are still being served */
 	CPM_S_CLOSING,  /* over; waits for answers to BYE and session.close */
 	CPM_S_NSTATES
 } cpm_session_state_t;
@@ -51,6 +58,29 @@ typedef enum cpm_leg_state
 	CPM_L_DOWN,      /* the dialog is over; final */
 	CPM_L_NSTATES
 } cpm_leg_state_t;
+
+/* What the originator has sent; leg 0. */
+typedef enum cpm_uas_kind
+{
+	CPM_UAS_INVITE, /* a dialog with MSRP media */
+	CPM_UAS_MESSAGE /* a transaction only, the content is in the session */
+} cpm_uas_kind_t;
+
+/* Life of a delivery: one recipient. */
+typedef enum cpm_dlv_state
+{
+	CPM_V_PENDING, /* not decided */
+	CPM_V_DONE,    /* he has all of it; final */
+	CPM_V_FAILED   /* he does not get it; final */
+} cpm_dlv_state_t;
+
+typedef struct cpm_dlv
+{
+	uint16_t leg;     /* the one that serves it now */
+	uint16_t code;    /* why it failed, as the originator would be told */
+	uint8_t state;    /* cpm_dlv_state_t */
+	bool interworked; /* it was handed on to the ISF */
+} cpm_dlv_t;
 
 /* How far the relay is with our session. */
 typedef enum cpm_relay_state
@@ -100,11 +130,18 @@ enum
 /* Texts of the message itself: cpm_session_t.msg. */
 enum
 {
-	CPM_T_HEADERS, /* what the outgoing INVITE carries, but for its own */
-	CPM_T_TYPES,   /* a=accept-types value */
-	CPM_T_WRAPPED, /* a=accept-wrapped-types value */
-	CPM_T_OFFER,   /* the offer itself when it has other m= lines, which the
-					* answer must refuse; else empty */
+	CPM_T_HEADERS,  /* what the outgoing INVITE carries, but for its own */
+	CPM_T_TYPES,    /* a=accept-types value */
+	CPM_T_WRAPPED,  /* a=accept-wrapped-types value */
+	CPM_T_OFFER,    /* the offer itself when it has other m= lines, which the
+					 * answer must refuse; else empty */
+	CPM_T_FROM,     /* From of the outgoing INVITEs without the tag */
+	CPM_T_TO,       /* To likewise, where there is no list of recipients */
+	CPM_T_TARGET,   /* Request-URI, where there is no list of recipients */
+	CPM_T_ROUTES,   /* Route set of an INVITE to the core, one header value */
+	CPM_T_NEXT_HOP, /* where to send it without a Route; may be empty */
+	CPM_T_CONTENT_TYPE, /* of the content, CPM_UAS_MESSAGE */
+	CPM_T_MESSAGE_ID,   /* MSRP Message-ID of it, may be empty */
 	CPM_T_N
 };
 
@@ -119,8 +156,13 @@ enum
 
 typedef struct cpm_leg
 {
-	uint8_t n;            /* own number */
+	uint16_t n;           /* own number */
+	uint16_t dlv;         /* the delivery that it serves (out) */
+	uint16_t instead_of;  /* the leg whose place it has taken, 0 none */
 	uint8_t state;        /* cpm_leg_state_t */
+	bool isf;             /* to the interworking function */
+	bool adding;          /* leg.add is at the relay */
+	bool paced;           /* its INVITE holds a place in the queue */
 	bool peer_timer;      /* peer supports RFC 4028 */
 	bool peer_update;     /* peer allows UPDATE */
 	bool refresh_us;      /* we are the refresher */
@@ -129,6 +171,7 @@ typedef struct cpm_leg
 	bool peer_cema;       /* a=msrp-cema in the peer's SDP */
 	bool connect;         /* the relay opens the connection */
 	bool started;         /* leg.start was answered */
+	bool media_gone;      /* leg.close was sent */
 	bool bye_due;         /* in: BYE as soon as the ACK has come */
 	bool delivered;       /* the relay saw the peer take all of it */
 	bool failed;          /* the relay lost this leg */
@@ -146,6 +189,7 @@ typedef struct cpm_leg
 	unsigned tindex;      /* INVITE transaction at tm (out) */
 	unsigned tlabel;      /* */
 	uint64_t peer_max;    /* a=max-size of the peer, 0 none */
+	uint64_t ring_at;     /* the callee has to answer by, ms; 0 none */
 	uint64_t timer_at;    /* refresh due or session expired, ms; 0 none */
 	uint64_t refresh_by;  /* our refresh must have been answered, ms */
 	uint64_t answered_by; /* hash of the To-tag whose 200 counts, 0 none */
@@ -156,36 +200,61 @@ typedef struct cpm_leg
 	cpm_strs_t *local;             /* CPM_M_*, owned */
 } cpm_leg_t;
 
+struct cpm_rcpts; /* a list of recipients (cpm_rcpts.h) */
+struct cpm_pace;  /* a place in the queue of requests (cpm_pace.h) */
+
 typedef struct cpm_session
 {
 	struct cpm_session *next; /* in the slot */
 	uint64_t id;
 	uint8_t state;       /* cpm_session_state_t */
 	uint8_t relay;       /* cpm_relay_state_t */
-	uint8_t n_legs;      /* in use */
-	uint8_t max_legs;    /* room */
-	uint8_t winner;      /* the leg whose 200 we passed on; 0 none yet */
+	uint8_t kind;        /* cpm_uas_kind_t */
+	uint8_t offer_setup; /* enum sdp_setup of the originator's offer */
+	uint16_t n_legs;     /* in use */
+	uint16_t max_legs;   /* room */
+	uint16_t winner;     /* the leg whose 200 we passed on; 0 none yet */
+	uint16_t n_dlv;      /* deliveries */
+	uint16_t n_done;     /* of them delivered */
+	uint16_t n_failed;   /* of them failed */
+	uint16_t n_in[CPM_L_NSTATES]; /* legs in each state */
+	uint16_t add_next;            /* next leg to ask the relay for; 0 none */
+	uint16_t n_adding;            /* leg.add without an answer yet */
+	uint16_t end_next;            /* first leg that is still to be ended by the
+								   * timer process; 0 none */
 	bool uas_busy;       /* somebody replies on the inbound transaction */
 	bool uas_done;       /* a final answer was given */
 	bool uas_held;       /* our second reference to it exists */
 	bool sized;          /* the offer announced bytes */
-	uint8_t offer_setup; /* enum sdp_setup of the originator's offer */
+	bool interworking;   /* policy: failures may be handed on to the ISF */
+	bool keep;           /* the relay keeps the message from its first byte */
+	bool received;       /* the relay has the whole message */
 	bool stay;           /* under construction: unlock must not free it */
 	uint16_t want_1xx;   /* to be sent, 0 none */
 	uint16_t want_final; /* likewise */
+	uint16_t fail_code;  /* lowest failure of a delivery so far, 0 none */
+	uint8_t fail_why;    /* cpm_end_t of the same */
 	uint64_t bytes;      /* announced size, 0 unknown */
 	int max_bytes;       /* more than that is stopped; 0: the relay's own */
 	uint64_t created_ms, state_ms;
-	uint64_t ring_at;   /* the callee has to answer, 0 none */
-	uint64_t ack_at;    /* the originator has to ACK, 0 none */
-	uint64_t media_at;  /* both ends are given up after, 0 none */
-	uint64_t end_at;    /* BYE both: set where it cannot be done, 0 none */
-	uint64_t watch_at;  /* stuck in this state */
-	uint64_t seen_ms;   /* the relay listed it */
-	cpm_strs_t *msg;    /* CPM_T_*, owned */
-	cpm_strs_t *answer; /* CPM_A_*, owned */
-	cpm_strs_t *reason; /* one text: Reason value for our BYEs, owned */
-	cpm_leg_t legs[];   /* max_legs */
+	uint64_t ring_at;        /* the originator has to be answered, 0 none */
+	uint64_t ack_at;         /* the originator has to ACK, 0 none */
+	uint64_t media_at;       /* both ends are given up after, 0 none */
+	uint64_t end_at;         /* BYE both: set where it cannot be done, 0 none */
+	uint64_t watch_at;       /* stuck in this state */
+	uint64_t seen_ms;        /* the relay listed it */
+	cpm_strs_t *msg;         /* CPM_T_*, owned */
+	cpm_strs_t *answer;      /* CPM_A_*, owned */
+	cpm_strs_t *fail_answer; /* CPM_A_* of fail_code, owned; may be NULL */
+	cpm_strs_t *reason;      /* one text: Reason value for our BYEs, owned */
+	struct cpm_rcpts *rcpts; /* the recipients in the deliveries' order, one
+							  * block, owned; NULL: CPM_T_TARGET alone */
+	struct cpm_pace *pace;   /* made, but not started; owned */
+	char *content;           /* CPM_UAS_MESSAGE: what is to be sent, owned */
+	uint32_t content_n;      /* its bytes */
+	uint32_t content_at;     /* of them handed to the relay */
+	cpm_dlv_t *dlv;          /* n_dlv, owned */
+	cpm_leg_t *legs;         /* n_legs, owned; moves when it grows */
 } cpm_session_t;
 
 /* Make the table in shared memory, before the fork: 0 or -ENOMEM. */
@@ -198,11 +267,14 @@ void cpm_session_exit(void);
 uint64_t cpm_now_ms(void);
 
 /**
- * Allocate a session that is in no table yet: leg 0 and room for more.
+ * Allocate a session that is in no table yet: leg 0, and for each delivery one
+ * leg that serves it (leg i + 1 serves delivery i), all idle.
+ *
+ * @param n_dlv recipients, 1 and up
  *
  * @return the session for cpm_session_add() or cpm_session_free(), or NULL
  */
-cpm_session_t *cpm_session_new(uint64_t id, unsigned max_legs);
+cpm_session_t *cpm_session_new(uint64_t id, unsigned n_dlv);
 
 /* Free a session that was never added. */
 void cpm_session_free(cpm_session_t *s);
@@ -219,8 +291,31 @@ void cpm_session_unlock(cpm_session_t *s);
 /* The leg, or NULL when the session has no such one. */
 cpm_leg_t *cpm_session_leg(cpm_session_t *s, unsigned n);
 
-/* A further outbound leg; NULL when there is no room. */
-cpm_leg_t *cpm_session_leg_add(cpm_session_t *s);
+/* A further outbound leg for a delivery; NULL without memory. All pointers to
+ * legs are dead after it. */
+cpm_leg_t *cpm_session_leg_add(cpm_session_t *s, unsigned dlv);
+
+/* The delivery that leg n serves now; NULL: none, or another leg does. */
+cpm_dlv_t *cpm_session_dlv(cpm_session_t *s, unsigned n);
+
+/* Deliveries that are not decided. */
+static inline unsigned cpm_session_pending(const cpm_session_t *s)
+{
+	return (unsigned)(s->n_dlv - s->n_done - s->n_failed);
+}
+
+/* Has anybody got all of it? */
+static inline bool cpm_session_delivered(const cpm_session_t *s)
+{
+	return s->n_done > 0 || (s->winner && s->legs[s->winner].delivered);
+}
+
+/* One message for one recipient over one pair of dialogs: what ends one side
+ * ends the other. */
+static inline bool cpm_session_is_pair(const cpm_session_t *s)
+{
+	return s->n_dlv == 1 && s->kind == CPM_UAS_INVITE;
+}
 
 /* Move; an illegal move is refused and logged: 0 or -EINVAL. */
 int cpm_session_move(cpm_session_t *s, cpm_session_state_t to);
@@ -242,6 +337,14 @@ const char *cpm_leg_state_name(unsigned state);
  */
 unsigned cpm_session_due(
 		uint64_t now, unsigned *slot, uint64_t *ids, unsigned max);
+
+/**
+ * The first leg from `from` on for which something is due.
+ *
+ * @return its number; n_legs: none
+ */
+unsigned cpm_session_leg_due(
+		const cpm_session_t *s, unsigned from, uint64_t now);
 
 /* Ids of all sessions, in the same manner. */
 unsigned cpm_session_ids(unsigned *slot, uint64_t *ids, unsigned max);

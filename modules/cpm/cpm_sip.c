@@ -68,6 +68,7 @@ int cpm_sip_mod_init(void)
 			|| cpm_reject_init() < 0 || cpm_timer_mod_init() < 0
 			|| own_signature() < 0)
 		return -1;
+	cpm_dlv_init();
 	cpm_events_init();
 	return 0;
 }

@@ -75,6 +75,31 @@ static bool refreshed(cpm_leg_t *l, const cpm_timer_hdr_t *th, int code)
 	return true;
 }
 
+/* A dialog has died of its timer: of a pair both end; of a list that recipient
+ * alone, and an originator who has sent all of it may go. */
+static void dialog_over(uint64_t id, unsigned n, cpm_end_t why)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	bool all = s && cpm_session_is_pair(s), left = false;
+
+	if(s && !all && n == CPM_IN) {
+		left = s->state == CPM_S_UP && s->received;
+		all = !left;
+		if(left)
+			cpm_session_move(s, CPM_S_LEFT);
+	}
+	if(s)
+		cpm_session_unlock(s);
+	if(all) {
+		cpm_b2b_end(id, why, n, no_reason);
+	} else if(left) {
+		cpm_leg_end(id, CPM_IN);
+		cpm_dlv_left(id, false);
+	} else {
+		cpm_dlv_failed(id, n, &(cpm_failure_t){.why = why, .code = 480});
+	}
+}
+
 static void refresh_done(struct cell *t, int type, struct tmcb_params *ps)
 {
 	uint64_t id = cpm_id_of(*ps->param);
@@ -103,7 +128,7 @@ static void refresh_done(struct cell *t, int type, struct tmcb_params *ps)
 		return;
 	LM_NOTICE("session " CPM_ID_FMT " leg %u: refresh failed with %d\n",
 			CPM_ID_ARG(id), n, ps->code);
-	cpm_b2b_end(id, CPM_END_GONE, n, no_reason);
+	dialog_over(id, n, CPM_END_GONE);
 }
 
 /* What a refresh needs, copied under the lock. */
@@ -184,6 +209,8 @@ static void force(cpm_session_t *s)
 {
 	for(unsigned i = 0; i < s->n_legs; i++)
 		s->legs[i].state = CPM_L_DOWN;
+	memset(s->n_in, 0, sizeof(s->n_in));
+	s->n_in[CPM_L_DOWN] = s->n_legs;
 	s->relay = CPM_R_CLOSED;
 	s->uas_busy = s->uas_held = s->stay = false;
 }
@@ -197,13 +224,56 @@ static void tick_ending(uint64_t id, unsigned n, uint64_t now)
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
 	bool is_due = l && due(l->timer_at, now);
 	bool again = is_due && l->state == CPM_L_BYE;
+	bool gone = is_due && l->state == CPM_L_CANCELLED;
 
-	if(is_due && l->state == CPM_L_CANCELLED)
+	if(l)
+		l->ring_at = 0;
+	if(gone)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	if(s)
 		cpm_session_unlock(s);
+	if(gone)
+		cpm_dlv_unpace(id, n);
 	if(again)
 		cpm_leg_end(id, n);
+}
+
+/* Do f for each leg for which something is due. */
+static void each_due(
+		uint64_t id, uint64_t now, void (*f)(uint64_t, unsigned, uint64_t))
+{
+	unsigned n = 0;
+
+	while(true) {
+		cpm_session_t *s = cpm_session_lock(id);
+		bool more = false;
+
+		if(s) {
+			n = cpm_session_leg_due(s, n, now);
+			more = n < s->n_legs;
+			cpm_session_unlock(s);
+		}
+		if(!more)
+			return;
+		f(id, n++, now);
+	}
+}
+
+/* Legs whose end was left to this process (cpm_legs_end()). */
+static void tick_end_more(uint64_t id)
+{
+	for(int i = 0; i < ENDS_A_TICK; i++) {
+		cpm_session_t *s = cpm_session_lock(id);
+		unsigned n = s ? s->end_next : 0;
+
+		if(n)
+			s->end_next = (uint16_t)(n + 1 < s->n_legs ? n + 1 : 0);
+		if(s)
+			cpm_session_unlock(s);
+		if(n == 0)
+			return;
+		cpm_leg_end(id, n);
+	}
 }
 
 /* A session that waits for its end: the originator's ACK, or the watchdog. */
@@ -211,11 +281,9 @@ static void tick_closing(uint64_t id, uint64_t now)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	bool ack = false, stuck = false;
-	unsigned n_legs;
 
 	if(s == NULL)
 		return;
-	n_legs = s->n_legs;
 	if(due(s->ack_at, now)) {
 		s->ack_at = 0;
 		ack = true;
@@ -230,10 +298,11 @@ static void tick_closing(uint64_t id, uint64_t now)
 		cpm_b2b_end(id, CPM_END_ACK, CPM_IN, no_reason);
 		cpm_leg_end(id, CPM_IN);
 	}
-	for(unsigned n = 0; n < n_legs && !stuck; n++)
-		tick_ending(id, n, now);
-	if(!stuck)
+	if(!stuck) {
+		tick_end_more(id);
+		each_due(id, now, tick_ending);
 		return;
+	}
 	LM_ERR("session " CPM_ID_FMT " did not end by itself: removed\n",
 			CPM_ID_ARG(id));
 	cpm_uas_release(id);
@@ -249,9 +318,15 @@ static void tick_leg(uint64_t id, unsigned n, uint64_t now)
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
 	struct refresh r = {.update = false};
-	bool expired = false, send = false;
+	bool expired = false, send = false, rang = false, ending = false;
 
-	if(l && due(l->timer_at, now)) {
+	if(l && due(l->ring_at, now)) {
+		l->ring_at = 0;
+		rang = l->state == CPM_L_INVITED || l->state == CPM_L_RINGING;
+	}
+	if(l && (l->state == CPM_L_CANCELLED || l->state == CPM_L_BYE)) {
+		ending = true;
+	} else if(l && due(l->timer_at, now)) {
 		uint64_t at = l->timer_at;
 
 		l->timer_at = 0;
@@ -263,7 +338,12 @@ static void tick_leg(uint64_t id, unsigned n, uint64_t now)
 	if(send)
 		send_refresh(id, n, &r);
 	else if(expired)
-		cpm_b2b_end(id, CPM_END_TIMER, n, no_reason);
+		dialog_over(id, n, CPM_END_TIMER);
+	if(ending)
+		tick_ending(id, n, now);
+	if(rang)
+		cpm_dlv_failed(
+				id, n, &(cpm_failure_t){.why = CPM_END_RING, .code = 408});
 	cpm_dialog_drop(&r.d);
 	cpm_strs_drop(r.local);
 }
@@ -272,13 +352,11 @@ static void tick_session(uint64_t id, uint64_t now)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_end_t why = CPM_END_N;
-	unsigned n_legs;
 	bool delivered;
 
 	if(s == NULL)
 		return;
-	n_legs = s->n_legs;
-	delivered = s->winner && s->legs[s->winner].delivered;
+	delivered = cpm_session_delivered(s);
 	if(s->state == CPM_S_CLOSING || due(s->ack_at, now)) {
 		cpm_session_unlock(s);
 		tick_closing(id, now);
@@ -297,8 +375,7 @@ static void tick_session(uint64_t id, uint64_t now)
 		cpm_b2b_end(id, why, CPM_IN, no_reason);
 		return;
 	}
-	for(unsigned n = 0; n < n_legs; n++)
-		tick_leg(id, n, now);
+	each_due(id, now, tick_leg);
 }
 
 static void tick(unsigned int ticks, void *param)

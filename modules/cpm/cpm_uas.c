@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The inbound leg as user agent server: answers on the suspended INVITE
- * transaction. tm cannot take two answers on one transaction at a time (its
- * request clone carries process-private lumps), so whoever finds the session
- * busy leaves his answer with it and the one at work sends it too. A 2xx keeps
- * a second reference to the transaction, else tm stops to retransmit it after
- * wt_timer (RFC 3261 13.3.1.4 wants 64*T1).
+ * The inbound leg as user agent server: answers on the suspended transaction,
+ * of an INVITE or of a MESSAGE that went on as INVITEs. tm cannot take two
+ * answers on one transaction at a time (its request clone carries
+ * process-private lumps), so whoever finds the session busy leaves his answer
+ * with it and the one at work sends it too. A 2xx keeps a second reference to
+ * the transaction, else tm stops to retransmit it after wt_timer (RFC
+ * 3261 13.3.1.4 wants 64*T1).
  */
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct job
 {
 	uint64_t id;
 	int code;
+	bool invite;        /* it answers an INVITE */
 	cpm_strs_t *answer; /* private copy; NULL with a 1xx */
 };
 
@@ -129,11 +131,14 @@ static bool choose(cpm_session_t *s, struct job *j)
 
 	if(s->uas_busy || s->uas_done)
 		return false;
+	j->invite = s->kind == CPM_UAS_INVITE;
 	if(s->want_final) {
 		j->code = s->want_final;
 		j->answer = cpm_strs_copy(s->answer);
 		s->uas_done = true;
-		if(j->code < 300 && s->state != CPM_S_STARTING) {
+		if(s->kind == CPM_UAS_MESSAGE) {
+			; /* no dialog, nothing to wait for */
+		} else if(j->code < 300 && s->state != CPM_S_STARTING) {
 			/* it ended while the 200 waited for its turn */
 			cpm_strs_drop(j->answer);
 			j->answer = NULL;
@@ -144,7 +149,7 @@ static bool choose(cpm_session_t *s, struct job *j)
 			cpm_timer_arm(in);
 			s->ack_at = cpm_now_ms() + CPM_ACK_WAIT_MS;
 		}
-	} else if(s->want_1xx) {
+	} else if(s->want_1xx && s->kind == CPM_UAS_INVITE) {
 		j->code = s->want_1xx;
 		s->want_1xx = 0;
 		if(in->state == CPM_L_INVITED)
@@ -167,7 +172,8 @@ static bool settle(const struct job *j, bool ok)
 		return false;
 	in = &s->legs[CPM_IN];
 	s->uas_busy = false;
-	if(j->code >= 300 && in->state != CPM_L_DOWN)
+	if((j->code >= 300 || (j->code >= 200 && s->kind == CPM_UAS_MESSAGE))
+			&& in->state != CPM_L_DOWN)
 		cpm_leg_move(s, in, CPM_L_DOWN);
 	else if(j->code >= 200 && !ok) {
 		broken = true;
@@ -194,13 +200,13 @@ static void pump(uint64_t id)
 		cpm_session_unlock(s);
 		if(!ok)
 			break;
-		if(j.code >= 200 && j.code < 300)
+		if(j.code >= 200 && j.code < 300 && j.invite)
 			ok = hold(id) && reply(&j);
 		else
 			ok = reply(&j);
 		if(!ok)
 			LM_WARN("session " CPM_ID_FMT
-					": the originator's INVITE could not be answered with"
+					": the originator could not be answered with"
 					" %d\n",
 					CPM_ID_ARG(id), j.code);
 		cpm_strs_drop(j.answer);

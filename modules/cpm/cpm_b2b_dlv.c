@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Deliveries: what becomes of each recipient of a message, and what all of
+ * them together mean to the originator. A leg that cannot serve its delivery
+ * is replaced once by one to the interworking function, where policy allows
+ * (OMA-TS-CPM_Conv_Fnct 8.2.1.2, OL-23; 8.2.1.1, OP-44); a recipient who has
+ * all of it is hung up; the last decision ends what waits for it. Nobody's
+ * failure disturbs another.
+ */
+#include "../../core/dprint.h"
+#include "cpm_b2b.h"
+#include "cpm_conf.h"
+#include "cpm_isf.h"
+#include "cpm_pace.h"
+#include "cpm_stats.h"
+
+static const str no_reason = {NULL, 0};
+
+/* ---- pace ---- */
+
+/* The leg whose INVITE this process is sending for the queue: what fails at
+ * once is told by the return value, not by cpm_pace_done(), which would send
+ * the next one from within. */
+static struct
+{
+	uint64_t id;
+	unsigned n;
+} sending;
+
+void cpm_dlv_unpace(uint64_t id, unsigned n)
+{
+	cpm_session_t *s;
+	cpm_leg_t *l;
+	bool paced;
+
+	if(sending.n == n && sending.id == id)
+		return;
+	s = cpm_session_lock(id);
+	l = s ? cpm_session_leg(s, n) : NULL;
+	paced = l && l->paced;
+	if(paced)
+		l->paced = false;
+	if(s)
+		cpm_session_unlock(s);
+	if(paced)
+		cpm_pace_done(CPM_PACE_INVITE, id);
+}
+
+/* Set or clear the leg's place in the queue; false: it is not (any more) one
+ * that has an INVITE to send, or that waits for an answer. */
+static bool mark_paced(uint64_t id, unsigned n, bool before)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool ok = false;
+
+	if(l && before) {
+		ok = l->state == CPM_L_IDLE && l->local && s->state != CPM_S_CLOSING;
+		l->paced = ok;
+	} else if(l) {
+		ok = !l->paced || l->state == CPM_L_INVITED
+				|| l->state == CPM_L_CANCELLED;
+		if(!ok)
+			l->paced = false;
+	}
+	if(s)
+		cpm_session_unlock(s);
+	return ok;
+}
+
+static int send_paced(uint64_t id, unsigned n)
+{
+	bool ok;
+
+	if(!mark_paced(id, n, true))
+		return -1;
+	sending.id = id;
+	sending.n = n;
+	cpm_out_invite(id, n);
+	sending.n = 0;
+	/* an answer may have been quicker and have given the place back */
+	ok = mark_paced(id, n, false);
+	return ok ? 0 : -1;
+}
+
+void cpm_dlv_init(void)
+{
+	cpm_pace_register(CPM_PACE_INVITE, send_paced);
+}
+
+void cpm_dlv_stop(uint64_t id)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_pace_t *unused = s ? s->pace : NULL;
+
+	if(s) {
+		s->pace = NULL;
+		cpm_session_unlock(s);
+	}
+	if(unused)
+		cpm_pace_free(unused);
+	else
+		cpm_pace_stop(CPM_PACE_INVITE, id);
+}
+
+void cpm_dlv_ready(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	cpm_pace_t *go = NULL;
+	bool now = false;
+
+	if(l && s->state != CPM_S_CLOSING) {
+		now = l->instead_of || s->n_dlv == 1;
+		/* the relay knows all legs before the first one may answer: it must
+		 * not think that nobody is left when a few have failed */
+		if(!now && s->add_next == 0 && s->n_adding == 0) {
+			go = s->pace;
+			s->pace = NULL;
+		}
+	}
+	if(s)
+		cpm_session_unlock(s);
+	if(now)
+		cpm_out_invite(id, n);
+	else if(go)
+		cpm_pace_start(go);
+}
+
+/* ---- all of them together ---- */
+
+/* What is to be done when the last delivery is decided. */
+struct verdict
+{
+	int code;           /* final answer to give, 0 none */
+	cpm_strs_t *answer; /* of it */
+	cpm_end_t end;      /* CPM_END_N: the session goes on */
+};
+
+/* A MESSAGE is answered by what became of its INVITEs (OP-43, OP-46). */
+static void judge_message(cpm_session_t *s, struct verdict *v)
+{
+	v->code = s->n_failed == 0 ? 200 : s->n_done ? 202 : s->fail_code;
+	if(s->n_done == 0) {
+		v->answer = s->fail_answer;
+		s->fail_answer = NULL;
+	}
+	v->end = s->n_done ? CPM_END_SERVED : (cpm_end_t)s->fail_why;
+}
+
+static void judge_invite(cpm_session_t *s, struct verdict *v)
+{
+	if(s->state == CPM_S_LEFT) {
+		v->end = s->n_done ? CPM_END_SERVED : CPM_END_MEDIA;
+	} else if(!s->uas_done && !s->want_final) {
+		v->end = (cpm_end_t)s->fail_why;
+		/* other causes have an answer of their own (cpm_b2b_end.c) */
+		if(v->end == CPM_END_REFUSED) {
+			v->code = s->fail_code;
+			v->answer = s->fail_answer;
+			s->fail_answer = NULL;
+		}
+	} else if(s->media_at == 0) {
+		/* the originator has been told by MSRP and hangs up; if not... */
+		s->media_at = cpm_now_ms() + CPM_MEDIA_GRACE_MS;
+	}
+}
+
+static void decide(uint64_t id)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	struct verdict v = {.end = CPM_END_N};
+
+	if(s == NULL)
+		return;
+	if(s->state != CPM_S_CLOSING && cpm_session_pending(s) == 0) {
+		if(s->kind == CPM_UAS_MESSAGE)
+			judge_message(s, &v);
+		else if(!cpm_session_is_pair(s) || s->n_failed)
+			judge_invite(s, &v);
+	}
+	cpm_session_unlock(s);
+	if(v.code)
+		cpm_uas_final(id, v.code, v.answer);
+	if(v.end != CPM_END_N)
+		cpm_b2b_end(id, v.end, CPM_IN, no_reason);
+}
+
+/* ---- one has failed ---- */
+
+static bool may_interwork(
+		const cpm_session_t *s, const cpm_dlv_t *d, const cpm_failure_t *f)
+{
+	return f->isf && s->interworking && !d->interworked
+			&& s->relay == CPM_R_OPEN && cpm_isf_is_there();
+}
+
+/* A leg to the ISF takes the place of leg n; its number, 0: no memory. */
+static unsigned replace(cpm_session_t *s, cpm_dlv_t *d, unsigned n)
+{
+	cpm_leg_t *l = cpm_session_leg_add(s, (unsigned)(d - s->dlv)), *old;
+
+	if(l == NULL)
+		return 0;
+	old = cpm_session_leg(s, n);
+	l->isf = true;
+	l->instead_of = (uint16_t)n;
+	l->sock = old->sock;
+	l->tls = old->tls;
+	l->expires_s = (uint32_t)cpm_conf.session_expires;
+	d->interworked = true;
+	d->leg = l->n;
+	return l->n;
+}
+
+static void note_failure(cpm_session_t *s, cpm_dlv_t *d, cpm_failure_t *f)
+{
+	d->state = CPM_V_FAILED;
+	d->code = (uint16_t)f->code;
+	s->n_failed++;
+	if(s->fail_code == 0 || f->code < s->fail_code) {
+		cpm_strs_t *old = s->fail_answer;
+
+		s->fail_code = (uint16_t)f->code;
+		s->fail_why = (uint8_t)f->why;
+		s->fail_answer = f->answer;
+		f->answer = old;
+	}
+}
+
+void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
+{
+	cpm_failure_t f = *given;
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_dlv_t *d = s ? cpm_session_dlv(s, n) : NULL;
+	unsigned instead = 0;
+	bool counts = false;
+
+	if(d && d->state == CPM_V_PENDING && s->state != CPM_S_CLOSING) {
+		counts = true;
+		if(may_interwork(s, d, &f))
+			instead = replace(s, d, n);
+		if(instead == 0)
+			note_failure(s, d, &f);
+	}
+	if(s)
+		cpm_session_unlock(s);
+	cpm_strs_free(&f.answer);
+	cpm_dlv_unpace(id, n);
+	if(!counts)
+		return;
+	cpm_leg_end(id, n);
+	if(instead) {
+		LM_INFO("session " CPM_ID_FMT " leg %u: %d, goes on to the ISF as leg"
+				" %u\n",
+				CPM_ID_ARG(id), n, f.code, instead);
+		cpm_stat_inc(CPM_STAT_ISF_TRIED);
+		cpm_media_add(id, instead);
+		return;
+	}
+	cpm_media_leg_close(id, n);
+	decide(id);
+}
+
+/* ---- one has it ---- */
+
+static void decided_done(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_dlv_t *d = s ? cpm_session_dlv(s, n) : NULL;
+	bool counts = d && d->state == CPM_V_PENDING;
+
+	if(counts) {
+		d->state = CPM_V_DONE;
+		s->n_done++;
+	}
+	if(s)
+		cpm_session_unlock(s);
+	if(counts)
+		decide(id);
+}
+
+void cpm_dlv_done(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool pair = s && cpm_session_is_pair(s);
+	bool wait = false;
+
+	if(l && s->kind == CPM_UAS_MESSAGE)
+		/* the answer to the BYE decides (OP-44) */
+		wait = l->state == CPM_L_UP || l->state == CPM_L_BYE;
+	if(s)
+		cpm_session_unlock(s);
+	if(l == NULL)
+		return;
+	if(!wait)
+		decided_done(id, n);
+	if(!pair)
+		cpm_leg_end(id, n);
+}
+
+void cpm_dlv_hung_up(uint64_t id, unsigned n, int code)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool waits = l && s->kind == CPM_UAS_MESSAGE && l->delivered;
+
+	if(s)
+		cpm_session_unlock(s);
+	if(!waits)
+		return;
+	if(cpm_isf_code(code))
+		cpm_dlv_failed(id, n,
+				&(cpm_failure_t){
+						.why = CPM_END_REFUSED, .code = code, .isf = true});
+	else
+		decided_done(id, n);
+}
+
+/* ---- somebody hangs up ---- */
+
+void cpm_dlv_bye(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool delivered = l && l->delivered;
+
+	if(s)
+		cpm_session_unlock(s);
+	if(delivered)
+		cpm_dlv_hung_up(id, n, 200);
+	else if(l)
+		cpm_media_leg_close(id, n);
+}
+
+void cpm_dlv_leg_gone(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_dlv_t *d = s ? cpm_session_dlv(s, n) : NULL;
+	bool open = d && d->state == CPM_V_PENDING && !s->legs[n].delivered;
+
+	if(s)
+		cpm_session_unlock(s);
+	if(open)
+		cpm_dlv_failed(
+				id, n, &(cpm_failure_t){.why = CPM_END_MEDIA, .code = 480});
+}
+
+void cpm_dlv_left(uint64_t id, bool asked)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	bool left = s && s->state == CPM_S_LEFT;
+	bool received = left && s->received;
+
+	if(s)
+		cpm_session_unlock(s);
+	if(!left)
+		return;
+	if(received)
+		decide(id);
+	else if(asked)
+		cpm_b2b_end(id, CPM_END_EARLY, CPM_IN, no_reason);
+	else
+		cpm_media_ask_received(id);
+}

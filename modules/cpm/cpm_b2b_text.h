@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The texts of a session: what is kept of the originator's request, the
+ * inbound dialog, and the dialog of each outgoing INVITE, which is made when
+ * its time has come. Also used for a MESSAGE that goes on as an INVITE.
+ */
+#ifndef CPM_B2B_TEXT_H
+#define CPM_B2B_TEXT_H
+
+#include "../../core/parser/msg_parser.h"
+#include "cpm_hdr.h"
+#include "cpm_session.h"
+
+/* Append the Route entries below our own, comma separated: where the core wants
+ * the request to go on. */
+void cpm_routes_below(sip_msg_t *msg, cpm_buf_t *b);
+
+/**
+ * Make the block cpm_session_t.msg.
+ *
+ * @param v HEADERS, TYPES, WRAPPED, OFFER, CONTENT_TYPE, MESSAGE_ID by the
+ *          caller; FROM, TO, TARGET, ROUTES and NEXT_HOP are taken from the
+ *          request where they are empty
+ *
+ * @return the block in shared memory; NULL without memory
+ */
+cpm_strs_t *cpm_text_session(sip_msg_t *msg, str v[CPM_T_N]);
+
+/* The inbound dialog of an INVITE: CPM_D_* in shared memory; NULL without
+ * memory. */
+cpm_strs_t *cpm_text_in_dialog(sip_msg_t *msg, uint64_t id);
+
+/**
+ * The dialog of an outgoing INVITE, with a new Call-ID.
+ *
+ * @param msg  CPM_T_* of the session, private copy
+ * @param dest URI of the recipient; empty: CPM_T_TARGET and CPM_T_TO
+ * @param isf  to the interworking function
+ *
+ * @return CPM_D_* in shared memory; NULL: no memory, or no ISF to send it to
+ */
+cpm_strs_t *cpm_text_out_dialog(
+		const cpm_strs_t *msg, uint64_t id, unsigned leg, str dest, bool isf);
+
+/* Resolve the next hop here: a worker may wait for DNS as any proxy does, the
+ * link process, which will send the INVITE, may not and finds it cached.
+ * false: it cannot be resolved. */
+bool cpm_text_next_hop_resolves(sip_msg_t *msg, str dest);
+
+#endif
