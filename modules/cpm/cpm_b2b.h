@@ -182,6 +182,20 @@ int cpm_reject_init(void);
 /* A counter for each row; with cpm_stats_register(): 0 or -1. */
 int cpm_reject_register(void);
 
+/* A row as it is in force, for the operator. */
+typedef struct cpm_reject_info
+{
+	const char *name;    /* "127" */
+	const char *counter; /* "refused_127" */
+	int code;            /* */
+	const char *phrase;  /* */
+	const char *warning; /* NULL: none */
+	long count;          /* times refused */
+} cpm_reject_info_t;
+
+/* Row i from 0: 0; -1 there is none. */
+int cpm_reject_info(unsigned i, cpm_reject_info_t *out);
+
 /**
  * Refuse a request whose transaction may or may not exist yet.
  *

@@ -77,6 +77,7 @@ static struct refusal table[] = {
 
 /* What belongs to each row, too. */
 static counter_handle_t counters[ROWS];
+static char names[ROWS][32];  /* of the counters */
 static int instead_2xx[ROWS]; /* for a MESSAGE alone; 0: none */
 
 static struct refusal *find(const char *name, size_t n)
@@ -159,8 +160,6 @@ int cpm_reject_param(modparam_t type, void *value)
 int cpm_reject_register(void)
 {
 	for(size_t i = 0; i < ROWS; i++) {
-		static char names[ROWS][32];
-
 		snprintf(names[i], sizeof(names[i]), "refused_%s", table[i].name);
 		for(char *c = names[i]; *c; c++)
 			if(*c == '-')
@@ -170,6 +169,19 @@ int cpm_reject_register(void)
 				< 0)
 			return -1;
 	}
+	return 0;
+}
+
+int cpm_reject_info(unsigned i, cpm_reject_info_t *out)
+{
+	if(i >= ROWS)
+		return -1;
+	*out = (cpm_reject_info_t){.name = table[i].name,
+			.counter = names[i],
+			.code = table[i].code,
+			.phrase = table[i].phrase,
+			.warning = table[i].warning,
+			.count = counter_get_val(counters[i])};
 	return 0;
 }
 

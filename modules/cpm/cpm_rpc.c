@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * cpm.stats, cpm.relays, cpm.sessions, cpm.session, cpm.session_end and
- * cpm.fanouts for kamcmd and JSON-RPC. Each works on copies, so that a slow
- * reader never holds a lock.
+ * cpm.stats, cpm.refusals, cpm.relays, cpm.sessions, cpm.session,
+ * cpm.session_end and cpm.fanouts for kamcmd and JSON-RPC. Each works on
+ * copies, so that a slow reader never holds a lock.
  */
 #include "cpm_rpc.h"
 
 #include "../../core/dprint.h"
+#include "cpm_b2b.h"
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
 #include "cpm_link.h"
@@ -26,6 +27,7 @@ static const char *stats_doc[] = {
 
 static void rpc_stats(rpc_t *rpc, void *ctx)
 {
+	cpm_reject_info_t r;
 	void *st;
 
 	if(rpc->add(ctx, "{", &st) < 0)
@@ -34,6 +36,28 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 			cpm_link_is_up(), "link_pending", cpm_link_pending());
 	for(int i = 0; i < CPM_STAT_N; i++)
 		rpc->struct_add(st, "j", cpm_stat_name(i), cpm_stat_get(i));
+	for(unsigned i = 0; cpm_reject_info(i, &r) == 0; i++)
+		rpc->struct_add(st, "j", r.counter, r.count);
+}
+
+/* ---- cpm.refusals ----------------------------------------------------------
+ */
+
+static const char *refusals_doc[] = {
+		"Why requests are refused, with which answer, and how often", NULL};
+
+static void rpc_refusals(rpc_t *rpc, void *ctx)
+{
+	cpm_reject_info_t r;
+	void *st;
+
+	for(unsigned i = 0; cpm_reject_info(i, &r) == 0; i++)
+		if(rpc->add(ctx, "{", &st) < 0
+				|| rpc->struct_add(st, "sdssj", "reason", r.name, "code",
+						   r.code, "phrase", r.phrase, "warning",
+						   r.warning ? r.warning : "", "count", r.count)
+						< 0)
+			return;
 }
 
 /* ---- cpm.relays ------------------------------------------------------------
@@ -244,6 +268,7 @@ static void rpc_fanouts(rpc_t *rpc, void *ctx)
 }
 
 rpc_export_t cpm_rpc_cmds[] = {{"cpm.stats", rpc_stats, stats_doc, 0},
+		{"cpm.refusals", rpc_refusals, refusals_doc, RET_ARRAY},
 		{"cpm.relays", rpc_relays, relays_doc, 0},
 		{"cpm.sessions", rpc_sessions, sessions_doc, 0},
 		{"cpm.session", rpc_session, session_doc, 0},
