@@ -14,15 +14,15 @@
 /* alice's message ends so; the last event. */
 static json_t *alice(struct stage *s, int code, const char *const o[])
 {
-	struct proc *p = client_send(s->lab, "alice", o[0], o[1], o[2], o[3],
-			o[3] ? o[4] : NULL, o[3] && o[4] ? o[5] : NULL, NULL);
+	struct proc *p = client_send(s->lab, "alice", o[0], o[1], o[2], o[3], o[4],
+			o[5], o[6], o[7], o[8], o[9], NULL);
 
 	sender_ends(p, code, 20000);
 	return proc_event(p, code == SENT ? "sent" : "failed", 100);
 }
 
-#define ALICE(s, code, ...)                                                    \
-	alice(s, code, (const char *const[]){__VA_ARGS__, NULL, NULL, NULL})
+/* A NULL ends the options; what follows it is not looked at. */
+#define ALICE(s, code, ...) alice(s, code, (const char *const[10]){__VA_ARGS__})
 
 /* bob got one more, with this content. */
 static json_t *bob_has(struct stage *s, const char *file)
@@ -38,6 +38,12 @@ static void refused_with(json_t *failed, const char *warning)
 {
 	cr_assert_eq(event_number(failed, "status"), 403);
 	header_has(failed, "Warning", warning);
+}
+
+static void too_many(json_t *failed)
+{
+	cr_assert_eq(event_number(failed, "status"), 486);
+	header_has(failed, "Warning", "102 Too many recipients");
 }
 
 /* ---- pager ----------------------------------------------------------------
@@ -96,6 +102,101 @@ const struct scene scenes_pager[] = {{"a text arrives", pager_to_one},
 		{"a barred user is refused with 127", barred},
 		{"who may not hide is refused with 119", anonymity},
 		{"an old client is refused with 132", version}, {NULL, NULL}};
+
+/* ---- lists and the gateway, pager ------------------------------------------
+ */
+
+#define EXPLODER "sip:exploder@cpm.test"
+
+static void list_to_two(struct stage *s)
+{
+	const char *text = test_file("all", 100, true);
+	struct proc *carol = client_receive(s->lab, "carol", "--count", "1", NULL);
+
+	cr_assert_eq(
+			event_number(ALICE(s, SENT, "--exploder", EXPLODER, "--to", BOB,
+								 "--to", "tel:+15550103", "--file", text),
+					"status"),
+			202);
+	header_has(bob_has(s, text), "P-Asserted-Identity", "sip:alice@cpm.test");
+	cr_assert_str_eq(file_sha256(received_file(carol, 0)), file_sha256(text));
+	cr_assert_eq(proc_wait(carol, 10000), 0);
+}
+
+static void list_too_long(struct stage *s)
+{
+	struct proc *p = client_send(s->lab, "alice", "--exploder", EXPLODER,
+			"--to", "sip:1@cpm.test", "--to", "sip:2@cpm.test", "--to",
+			"sip:3@cpm.test", "--to", "sip:4@cpm.test", "--to",
+			"sip:5@cpm.test", "--to", "sip:6@cpm.test", "--to",
+			"sip:7@cpm.test", "--to", "sip:8@cpm.test", "--to",
+			"sip:9@cpm.test", "--to", "sip:10@cpm.test", "--to",
+			"sip:11@cpm.test", "--text", "x", NULL);
+
+	sender_ends(p, REFUSED, 15000);
+	too_many(proc_event(p, "failed", 100));
+}
+
+/* A rule for one user, made while the server runs, and taken back. */
+static void rule(struct stage *s, const char *user, const char *value)
+{
+	lab_rpc(s->lab, "cpm",
+			*value ? fmt(
+					"htable.sets cpm_rules sip:%s@cpm.test %s", user, value)
+				   : fmt("htable.delete cpm_rules sip:%s@cpm.test", user));
+}
+
+static void rule_for_lists(struct stage *s)
+{
+	rule(s, "alice", "interworking=1;max_recipients=1");
+	too_many(ALICE(s, REFUSED, "--exploder", EXPLODER, "--to", BOB, "--to",
+			CAROL, "--text", "x"));
+	rule(s, "alice", "");
+}
+
+static void gateway_after_404(struct stage *s)
+{
+	json_t *got;
+
+	cr_assert_eq(event_number(ALICE(s, SENT, "--to", "sip:code-404@cpm.test",
+									  "--text", "to the gateway"),
+						 "status"),
+			200);
+	got = lab_isf_received(s->lab, s->isf_got++, 5000);
+	header_is(got, "X-ISF-URI", "sip:code-404@cpm.test");
+	header_has(got, "P-Asserted-Identity", "sip:alice@cpm.test");
+}
+
+static void rule_against_the_gateway(struct stage *s)
+{
+	rule(s, "alice", "interworking=0");
+	cr_assert_eq(event_number(ALICE(s, REFUSED, "--to", "sip:code-404@cpm.test",
+									  "--text", "x"),
+						 "status"),
+			404);
+	rule(s, "alice", "");
+}
+
+static void gateway_by_scheme(struct stage *s)
+{
+	json_t *got;
+
+	cr_assert_eq(event_number(ALICE(s, SENT, "--to", "mailto:ann@example.com",
+									  "--text", "a mail"),
+						 "status"),
+			200);
+	got = lab_isf_received(s->lab, s->isf_got++, 5000);
+	header_has(got, "To", "mailto:ann@example.com");
+}
+
+const struct scene scenes_list[] = {
+		{"a text to two arrives at both", list_to_two},
+		{"too many recipients are refused with 102", list_too_long},
+		{"a rule says how many one user may have", rule_for_lists},
+		{"404 sends a text to the gateway", gateway_after_404},
+		{"a rule keeps one user's texts from it", rule_against_the_gateway},
+		{"a mail address leads to the gateway", gateway_by_scheme},
+		{NULL, NULL}};
 
 /* ---- large ----------------------------------------------------------------
  */

@@ -15,6 +15,7 @@ struct stage
 	struct lab *lab;
 	struct proc *bob; /* waits for messages */
 	int bob_got;      /* how many he was sent so far */
+	int isf_got;      /* how many the gateway was */
 };
 
 struct scene
@@ -25,6 +26,7 @@ struct scene
 
 /* Lists end with an empty name. */
 extern const struct scene scenes_pager[];
+extern const struct scene scenes_list[];
 extern const struct scene scenes_large[];
 extern const struct scene scenes_script[];
 

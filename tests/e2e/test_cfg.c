@@ -5,11 +5,15 @@
  */
 #include "cfg_scenes.h"
 
-#define FLAVOUR(suite_, script_, large_, pager_)                               \
+#define FLAVOUR(suite_, script_, pager_, list_, large_)                        \
 	E2E_SUITE(suite_);                                                         \
 	E2E_TEST(suite_, pager_messages, pager_)                                   \
 	{                                                                          \
 		scenes_play(script_, scenes_pager);                                    \
+	}                                                                          \
+	E2E_TEST(suite_, lists_and_gateway, list_)                                 \
+	{                                                                          \
+		scenes_play(script_, scenes_list);                                     \
 	}                                                                          \
 	E2E_TEST(suite_, large_messages, large_)                                   \
 	{                                                                          \
@@ -25,9 +29,11 @@
 #define PAGER                                                                  \
 	"OP-01 OP-02 OP-03 OP-09 OP-22/part OP-24 OP-46: checks, relaying, "       \
 	"answers"
+#define LIST                                                                   \
+	"OP-12 OP-14 OP-16 OP-23: lists, their limit, rules for a user, gateway"
 #define LARGE "OL-01 OL-06 OL-24 OL-25 OL-31: session, BYE, CANCEL"
 
-FLAVOUR(cfg_native, "native", LARGE, PAGER)
-FLAVOUR(cfg_steps, "steps", LARGE, PAGER)
-FLAVOUR(cfg_lua, "lua", LARGE, PAGER)
-FLAVOUR(cfg_python, "python", LARGE, PAGER)
+FLAVOUR(cfg_native, "native", PAGER, LIST, LARGE)
+FLAVOUR(cfg_steps, "steps", PAGER, LIST, LARGE)
+FLAVOUR(cfg_lua, "lua", PAGER, LIST, LARGE)
+FLAVOUR(cfg_python, "python", PAGER, LIST, LARGE)
