@@ -6,7 +6,7 @@
 # ratios. Called by `make bench`.
 #   ROUNDS=3          how often each measurement is repeated
 #   ONLY="small tls"  groups: message list calls small report bulk lmm latency
-#                     memory tls fanout big slow; all when empty
+#                     memory tls fanout legs big slow; all when empty
 #   BENCH_LAB=38      addresses 127.20.38.x
 # Results: build/bench/results.tsv (every single run) and table.md.
 set -u
@@ -199,6 +199,22 @@ group_memory() {
 	done
 }
 
+# One large message to many, through SIP and MSRP; fresh processes each time.
+group_legs() {
+	local r n
+	wanted legs || return 0
+	down cpm
+	export DIR NET CPM_BIN
+	for ((r = 1; r <= ROUNDS; r++)); do
+		say "[$SECONDS s] legs, round $r of $ROUNDS"
+		for n in 1 10 100; do
+			up legs || return 0
+			run legs "2 MB to $n" $r cpm "$HERE/legs.sh" $n 2000000
+			down legs
+		done
+	done
+}
+
 group_big() {
 	local t
 	wanted big || return 0
@@ -243,6 +259,7 @@ by_turns fanout relay \
 	"100 MiB, 64 KiB chunks, 1 recipient|--count 1 --size 104857600 --chunk 65536 --window 64" \
 	"100 MiB, 64 KiB chunks, 4 recipients|--count 1 --size 104857600 --chunk 65536 --window 64 --legs 4"
 group_memory
+group_legs
 group_big
 # A slow recipient, and what it does to others in the same relay.
 group_slow() {

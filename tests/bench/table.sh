@@ -38,6 +38,11 @@ function further(c,    one_leg, four) {
 	four = med("fanout", c "4 recipients", "relay", "cpu")
 	return one_leg + 0 > 0 ? (four - one_leg) / 3 / one_leg : ""
 }
+function further_leg(k, n,    first, all) {
+	first = med("legs", "2 MB to 1", "cpm", k)
+	all = med("legs", "2 MB to " n, "cpm", k)
+	return first + 0 > 0 && all != "" ? (all - first) / (n - 1) / first : ""
+}
 function show(v, f) { return v == "" ? "-" : sprintf(f, v) }
 function row(g, c, t, base,    i, s, k) {
 	s = "| " c " | " t " |"
@@ -73,7 +78,7 @@ $1 != "group" {
 	if(!(($1, $3) in seent)) { seent[$1, $3] = 1; targets[$1] = targets[$1] "\t" $3 }
 }
 END {
-	ng = split("message list calls small report bulk lmm latency tls fanout memory big slow", groups, " ")
+	ng = split("message list calls small report bulk lmm latency tls fanout legs memory big slow", groups, " ")
 	name["message"] = "MESSAGE through every check, and stock t_relay of the same message"
 	name["list"] = "One MESSAGE to a list, for each recipient; stock: t_request from the script"
 	name["calls"] = "Large-message calls: INVITE, 200, ACK, BYE, 200 on both legs, session in the relay"
@@ -84,6 +89,7 @@ END {
 	name["latency"] = "Latency, open loop, from the intended time to the last byte checked"
 	name["tls"] = "TLS on both sides"
 	name["fanout"] = "Fan-out in the relay: one sender, each further recipient"
+	name["legs"] = "One large message to 1, 10 and 100 recipients: INVITEs, 2 MB to each, BYEs"
 	name["memory"] = "Memory, both connections of each session open, fresh process"
 	name["big"] = "One message of 1 GB"
 	name["slow"] = "Slow recipient"
@@ -97,6 +103,7 @@ END {
 	columns("latency", "p50 us,p50_us,%.0f;p90 us,p90_us,%.0f;p99 us,p99_us,%.0f")
 	columns("tls", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/10k,cpu10k,%.4f;CPU s/GB,cpuGB,%.3f")
 	columns("fanout", "deliveries/s,rate,%.0f;MB/s,MBs,%.0f;CPU s,cpu,%.4f")
+	columns("legs", "Kamailio CPU ms/leg,kam_leg_ms,%.2f;relay CPU ms/leg,relay_leg_ms,%.2f;relay CPU s/GB,relay_cpuGB,%.2f;relay RSS + kB,relay_rss_kb,%d;Kamailio shm + kB,kam_shm_kb,%d;sender ms,sender_ms,%d;all ms,all_ms,%d")
 	columns("memory", "idle PSS kB,pss_idle_kb,%.0f;PSS kB/session,pss_session_kb,%.2f;set-up ms,setup_ms,%.0f")
 	columns("big", "MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
 	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f;p50 us,p50_us,%.0f;p99 us,p99_us,%.0f")
@@ -146,6 +153,9 @@ END {
 	goal("latency p99 at 500/s against nginx", ratio("latency", "500/s on 10 sessions", "relay", "nginx", "p99_us"), 1.5, 1)
 	goal("fan-out, small: further recipient against the first", further("small, 100 sessions, "), 0.5, 1)
 	goal("fan-out, 100 MiB: further recipient against the first", further("100 MiB, 64 KiB chunks, "), 0.5, 1)
+	goal("2 MB to 100: relay CPU of a further leg against the first", further_leg("relay_ms", 100), 0.5, 1)
+	goal("2 MB to 100: Kamailio CPU of a further leg against the first", further_leg("kam_ms", 100), 0.5, 1)
+	goal("2 MB to 100: relay's RSS growth, kB", med("legs", "2 MB to 100", "cpm", "relay_rss_kb"), 8192, 1)
 	goal("memory of a session: PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_session_kb"), 8, 1)
 	goal("idle PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_idle_kb"), 6000, 1)
 	goal("RSS growth for 1 GB, 64 KiB chunks: kB", med("big", "1 GB, 64 KiB chunks", "relay", "rss_grow_kb"), 2048, 1)

@@ -164,7 +164,7 @@ stock_args() { echo "--target $NET.64:5060"; }
 
 LAB="$ROOT/tests/lab/lab $N"
 cpm_up() {
-	export LAB_DIR="$DIR/lab" LAB_WITHOUT="core isf xdms store" LAB_CPM_CHILDREN=4 LAB_CPM_SHM=1024 LAB_KAMAILIO_ALLOC=$ALLOC
+	export LAB_DIR="$DIR/lab" LAB_WITHOUT=${1-core isf xdms store} LAB_CPM_CHILDREN=4 LAB_CPM_SHM=1024 LAB_KAMAILIO_ALLOC=$ALLOC
 	export LAB_MAX_RECIPIENTS=1000
 	# pager messages need no relay
 	[ -x "$CPM_BIN/msrp-relay" ] || LAB_WITHOUT+=" relay"
@@ -174,3 +174,7 @@ cpm_up() {
 cpm_down() { [ ! -d "$DIR/lab" ] || LAB_DIR="$DIR/lab" $LAB down >> "$DIR/lab.log" 2>&1; }
 cpm_pids() { tree "$(cat "$DIR/lab/run/cpm.pid")"; }
 cpm_args() { echo "--target $NET.20:5060 --rewritten"; }
+
+# The whole lab with its core, and fresh memory: for legs.sh.
+legs_up() { cpm_up isf; }
+legs_down() { cpm_down; }
