@@ -11,6 +11,7 @@
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
 #include "../../core/mem/mem.h"
+#include "../../core/parser/parse_rr.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_text.h"
 #include "cpm_conf.h"
@@ -56,11 +57,28 @@ static int set_routes(sip_msg_t *msg, cpm_buf_t *routes)
 	return -1;
 }
 
+/* Next hop: the ISF, or the core where it is to be passed first. */
+static int set_next_hop(sip_msg_t *msg, str core)
+{
+	str next = cpm_isf_uri();
+	rr_t *first = NULL;
+	int rc;
+
+	if(cpm_conf.isf_by == CPM_ISF_CORE && core.len > 0) {
+		if(parse_rr_body(core.s, core.len, &first) < 0)
+			return -1;
+		next = first->nameaddr.uri;
+	}
+	rc = set_dst_uri(msg, &next);
+	if(first)
+		free_rr(&first);
+	return rc < 0 ? -1 : 0;
+}
+
 static int set_targets(sip_msg_t *msg, str core)
 {
-	str dest = *GET_RURI(msg), next = cpm_isf_uri();
+	str dest = *GET_RURI(msg), uri;
 	cpm_buf_t ruri = {0}, routes = {0};
-	str uri;
 	int rc = cpm_isf_target(dest, core, &ruri, &routes);
 
 	if(rc == 0)
@@ -68,11 +86,8 @@ static int set_targets(sip_msg_t *msg, str core)
 	uri = cpm_buf_get(&ruri);
 	if(rc == 0 && cpm_isf_scheme(dest))
 		rc = rewrite_uri(msg, &uri) < 0 ? -1 : 0;
-	/* by way of the core the next hop stays what loose routing has found */
-	if(rc == 0
-			&& (cpm_conf.isf_by == CPM_ISF_DIRECT || core.len == 0
-					|| msg->dst_uri.len <= 0))
-		rc = set_dst_uri(msg, &next) < 0 ? -1 : 0;
+	if(rc == 0)
+		rc = set_next_hop(msg, core);
 	cpm_buf_free(&ruri);
 	cpm_buf_free(&routes);
 	return rc;

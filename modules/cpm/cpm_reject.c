@@ -17,6 +17,7 @@
 #include "cpm_b2b.h"
 #include "cpm_check.h"
 #include "cpm_conf.h"
+#include "cpm_isf.h"
 #include "cpm_req.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
@@ -232,7 +233,8 @@ static int refuse(
 	if(msg->REQ_METHOD == METHOD_ACK)
 		return 0;
 	if(!has_transaction()) {
-		rc = cpm_tm.t_newtran(msg);
+		/* tm makes no transaction for a Request-URI that it cannot read */
+		rc = cpm_isf_scheme(*GET_RURI(msg)) ? -1 : cpm_tm.t_newtran(msg);
 		if(rc == 0)
 			return 0;      /* a retransmission, absorbed */
 		stateful = rc > 0; /* tm has no memory: at least an answer */
