@@ -62,6 +62,7 @@ install-relay: $(B)/msrp-relay $(B)/msrp-relayctl
 	install -D -m 644 msrp-relay/etc/msrp-relay.service $(DESTDIR)$(UNITDIR)/msrp-relay.service
 	sed -i 's|/usr/sbin|$(SBINDIR)|' $(DESTDIR)$(UNITDIR)/msrp-relay.service
 	install -D -m 644 msrp-relay/etc/msrp-relay.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/msrp-relay.conf
+	install -D -m 644 msrp-relay/etc/msrp-relay.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/msrp-relay.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/msrp-relay.conf || \
 		install -D -m 644 msrp-relay/etc/msrp-relay.conf $(DESTDIR)$(SYSCONFDIR)/msrp-relay.conf
 

@@ -120,6 +120,8 @@ static void check_together(struct reading *r, const struct conf *c)
 				"the ports of listen_port and tls_port overlap for %d "
 				"workers",
 				m->workers);
+	if(m->spool_dir && m->spool_dir[0] != '/')
+		complain(r, 0, "spool_dir %s: not an absolute path", m->spool_dir);
 	if(c->control_socket == NULL)
 		complain(r, 0, "control_socket must not be empty");
 	else if(strlen(c->control_socket) > 107)

@@ -5,9 +5,8 @@
  */
 #include "ctl_priv.h"
 
-/* A session as JSON must fit into one line together with the answer's frame;
- * bytes. */
-#define SESSION_MAX (CTL_LINE_MAX - 1024)
+/* Bytes of a session as JSON without its legs, at most. */
+#define HEAD_MAX 512
 
 const char *ctl_json_state(enum relay_leg_state state)
 {
@@ -76,10 +75,32 @@ json_t *ctl_json_leg(const struct relay_leg_info *leg)
 	return o;
 }
 
-json_t *ctl_json_session(const struct relay_session_info *info)
+/* As many legs as fit into so many bytes. */
+static json_t *legs_that_fit(
+		const struct relay_session_info *info, int from, bool paths, size_t max)
 {
-	json_t *o = json_object(), *legs = json_array(), *leg;
-	size_t i;
+	json_t *legs = json_array(), *leg;
+	size_t n = 0;
+
+	for(int k = from; k < info->n_legs; k++) {
+		leg = ctl_json_leg(&info->legs[k]);
+		if(!paths)
+			json_object_del(leg, "peer_path");
+		n += json_dumpb(leg, NULL, 0, JSON_COMPACT) + 1;
+		if(n > max) {
+			json_decref(leg);
+			break;
+		}
+		json_array_append_new(legs, leg);
+	}
+	return legs;
+}
+
+json_t *ctl_json_session(
+		const struct relay_session_info *info, int from, size_t max)
+{
+	json_t *o = json_object(), *legs;
+	bool kept_all;
 
 	put_str(o, "session", info->session);
 	put_str(o, "owner", info->owner);
@@ -87,13 +108,18 @@ json_t *ctl_json_session(const struct relay_session_info *info)
 	put_u64(o, "age_ms", info->age_ms);
 	put_u64(o, "idle_ms", info->idle_ms);
 	put_u64(o, "worker", (uint64_t)info->worker);
-	for(int k = 0; k < info->n_legs; k++)
-		json_array_append_new(legs, ctl_json_leg(&info->legs[k]));
-	json_object_set(o, "legs", legs);
+	put_u64(o, "received", info->received);
+	json_object_set_new(o, "keep", json_boolean(info->keep));
+	put_u64(o, "n_legs", (uint64_t)info->n_legs);
+	max -= max > HEAD_MAX ? HEAD_MAX : max;
+	legs = legs_that_fit(info, from, true, max);
+	kept_all = from + (int)json_array_size(legs) >= info->n_legs;
 	/* Many legs with long paths: the peers' paths are what can be spared. */
-	if(json_dumpb(o, NULL, 0, JSON_COMPACT) > SESSION_MAX)
-		json_array_foreach(legs, i, leg) json_object_del(leg, "peer_path");
-	json_decref(legs);
+	if(!kept_all) {
+		json_decref(legs);
+		legs = legs_that_fit(info, from, false, max);
+	}
+	json_object_set_new(o, "legs", legs);
 	return o;
 }
 

@@ -14,6 +14,10 @@
 #include "ctl.h"
 #include "ctl_server.h"
 
+/* A session as JSON must fit into one line together with the answer's frame;
+ * bytes. */
+#define CTL_SESSION_MAX (CTL_LINE_MAX - 1024)
+
 #define CTL_OUT_MAX (4 * 1024 * 1024) /* unread bytes; more: disconnected */
 #define CTL_PENDING_MAX 1024 /* unanswered commands; more: not read on */
 #define CTL_SILENT_MS 10000  /* for hello, and for the rest of a line */
@@ -50,6 +54,7 @@ struct ctl_request
 	json_t *id;
 	char name[CTL_ID_MAX + 1]; /* session, for the answer to a close */
 	char leg[CTL_LEG_MAX + 1];
+	int offset; /* of a session's legs */
 };
 
 struct ctl_server
@@ -105,7 +110,9 @@ ctl_method ctl_leg_add, ctl_leg_start, ctl_leg_close;
 ctl_method ctl_ping, ctl_stats, ctl_log_level, ctl_reload, ctl_drain;
 
 /* ctl_json.c: what relay.h reports, as JSON; a new reference. */
-json_t *ctl_json_session(const struct relay_session_info *info);
+/* With as many legs, from this one on (from 0), as fit into max bytes. */
+json_t *ctl_json_session(
+		const struct relay_session_info *info, int from, size_t max);
 json_t *ctl_json_leg(const struct relay_leg_info *leg);     /* show */
 json_t *ctl_json_address(const struct relay_leg_info *leg); /* create, add */
 json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq);

@@ -140,7 +140,7 @@ static void shown(void *arg, int rc, const struct relay_session_info *info)
 	if(rc != RELAY_OK || info == NULL)
 		ctl_refuse(rq, rc ? rc : RELAY_UNKNOWN, NULL, NULL);
 	else
-		ctl_answer(rq, ctl_json_session(info));
+		ctl_answer(rq, ctl_json_session(info, rq->offset, CTL_SESSION_MAX));
 }
 
 void ctl_session_show(struct ctl_request *rq, json_t *params)
@@ -151,6 +151,8 @@ void ctl_session_show(struct ctl_request *rq, json_t *params)
 	params_begin(&p, params, "", &fault);
 	const char *session =
 			params_name(&p, "session", PARAM_REQUIRED, RELAY_ID_MAX);
+	rq->offset = (int)params_u64(
+			&p, "offset", PARAM_OPTIONAL, 0, RELAY_LEGS_LIMIT, 0);
 	if(params_end(&p))
 		relay_session_show(rq->client->server->relay, session, shown, rq);
 	else
@@ -167,7 +169,7 @@ static void closed(void *arg, int rc, const struct relay_session_info *info)
 	else if(rc != RELAY_OK)
 		ctl_refuse(rq, rc, NULL, NULL);
 	else
-		ctl_answer(rq, ctl_json_session(info));
+		ctl_answer(rq, ctl_json_session(info, 0, CTL_SESSION_MAX));
 }
 
 void ctl_session_close(struct ctl_request *rq, json_t *params)
@@ -198,7 +200,7 @@ static void listed(
 	size_t bytes = 0;
 
 	for(int i = 0; i < n; i++) {
-		json_t *one = ctl_json_session(&list[i]);
+		json_t *one = ctl_json_session(&list[i], 0, LIST_BYTES / 4);
 
 		bytes += json_dumpb(one, NULL, 0, JSON_COMPACT) + 1;
 		if(bytes > LIST_BYTES) {

@@ -7,6 +7,9 @@
  */
 #include "session/session.h"
 
+/* Chunks of a message that no sender has cut, bytes: what handsets do. */
+#define CONTENT_CHUNK 10240
+
 void content_begin(struct session *s, const struct relay_content *c)
 {
 	struct msrp_head h = {.message_id = slice_str(c->message_id),
@@ -17,6 +20,7 @@ void content_begin(struct session *s, const struct relay_content *c)
 	s->content = true;
 	s->in = leg_source(s);
 	m = message_new(s->in, &h);
+	m->chunk_n = CONTENT_CHUNK;
 	m->total = c->bytes;
 	m->total_known = true;
 }
@@ -31,12 +35,14 @@ bool content_same(const struct session *s, const struct relay_content *c)
 			&& strcmp(m->content_type, c->type) == 0;
 }
 
-int content_put(struct session *s, const struct relay_put *put)
+int content_put(struct session *s, const struct relay_put *put, bool *full)
 {
 	struct message *m = s->content ? s->in->messages_list : NULL;
 	uint64_t end = put->offset + put->n;
 	struct buf *b;
 
+	if(s->content && s->in->failed_status != 0)
+		return RELAY_LIMIT; /* it could not be kept */
 	if(m == NULL || s->closing || m->aborted)
 		return RELAY_STATE;
 	if(end > m->total || put->last != (end == m->total)
@@ -53,8 +59,13 @@ int content_put(struct session *s, const struct relay_put *put)
 		message_append(m, b, b->data, put->n);
 		buf_unref(&b);
 	}
+	if(m->aborted) {
+		message_settle(m);
+		return RELAY_LIMIT;
+	}
 	if(put->last)
 		message_complete(m);
+	*full = message_full(m);
 	message_settle(m);
 	return RELAY_OK;
 }

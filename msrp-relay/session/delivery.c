@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Deliveries: one message on its way to one leg, as a queue of borrowed
- * segments. A leg takes them from the head (outbound.c), the message adds them
- * at the tail (message.c); this is the wall behind which a spool can stand
- * later. Also what a decided delivery leaves behind: the event, and the wait
- * for a success REPORT.
+ * Deliveries: one message on its way to one leg. The content is the message's
+ * (spool.c), a delivery is a place in it: message.c says what has arrived, the
+ * leg takes it when its connection has room (outbound.c), from memory or, when
+ * it is behind, from the spool's file. Also what a decided delivery leaves
+ * behind: the event, and the wait for a success REPORT.
  */
 #include "session/session.h"
 
@@ -12,7 +12,7 @@
 
 #include "log/log.h"
 
-#define SPARE_MAX 512 /* segments and deliveries a worker keeps for reuse */
+#define SPARE_MAX 512 /* deliveries a worker keeps for reuse */
 
 static struct delivery *delivery_new(struct worker *w)
 {
@@ -37,42 +37,6 @@ void delivery_free(struct worker *w, struct delivery *d)
 	w->n_spare_deliveries++;
 }
 
-static struct segment *segment_new(struct worker *w)
-{
-	struct segment *s = w->spare_segments;
-
-	if(s == NULL)
-		return xmalloc(sizeof(*s));
-	w->spare_segments = s->next;
-	w->n_spare_segments--;
-	return s;
-}
-
-static void segment_free(struct worker *w, struct segment *s)
-{
-	buf_unref(&s->b);
-	if(w->n_spare_segments >= SPARE_MAX) {
-		free(s);
-		return;
-	}
-	s->next = w->spare_segments;
-	w->spare_segments = s;
-	w->n_spare_segments++;
-}
-
-/* The first segment has been handed on; frees it and returns the next. */
-struct segment *segment_take(struct delivery *d)
-{
-	struct segment *s = d->head;
-
-	d->head = s->next;
-	if(d->head == NULL)
-		d->tail = NULL;
-	d->leg->queued -= s->n + SEGMENT_COST;
-	segment_free(d->leg->session->w, s);
-	return d->head;
-}
-
 void delivery_start(struct message *m, struct leg *l)
 {
 	struct delivery *d = delivery_new(l->session->w);
@@ -90,162 +54,123 @@ void delivery_start(struct message *m, struct leg *l)
 	l->queue_tail = d;
 }
 
-/* What cannot be written at once and is little is copied, so that it does not
- * hold the whole read buffer. */
-void delivery_add(struct delivery *d, struct buf *b, const char *p, size_t n)
+void delivery_arrived(struct delivery *d, size_t n, bool piece)
 {
-	struct leg *l = d->leg;
-	bool waits = !l->bound || l->mc->net.blocked || l->n_txns >= LEG_TXNS_MAX
+	n += piece ? SPOOL_PIECE_COST : 0;
+	d->queued += n;
+	d->leg->queued += n;
+}
+
+bool delivery_waits(const struct delivery *d)
+{
+	const struct leg *l = d->leg;
+
+	return !l->bound || l->mc->net.blocked || l->n_txns >= LEG_TXNS_MAX
 			|| l->queue != d;
-	struct segment *s = d->tail;
+}
 
-	l->queued += n;
-	if(s && !s->chunk_end && s->b == b && s->p + s->n == p) {
-		s->n += n;
+bool delivery_view(struct delivery *d, uint64_t at, struct spool_view *v)
+{
+	return spool_view(&d->m->spool, &d->reader, at, v);
+}
+
+void delivery_sent(struct delivery *d, size_t n)
+{
+	unsigned passed =
+			spool_pass(&d->m->spool, &d->reader, d->sent, d->sent + n);
+
+	d->sent += n;
+	d->leg->bytes += n;
+	if(spool_keeps(&d->m->spool))
 		return;
-	}
-	if(waits && n < b->cap / BUF_COPY_PART) {
-		/* Behind the segment's own end only: a read buffer that nobody else
-		 * holds any more may end in bytes that were not handed on yet. */
-		if(s && !s->chunk_end && s->b->refs == 1
-				&& s->p + s->n == s->b->data + s->b->used
-				&& s->b->cap - s->b->used >= n) {
-			memcpy(s->b->data + s->b->used, p, n);
-			s->b->used += (uint32_t)n;
-			s->n += n;
+	n += passed * SPOOL_PIECE_COST;
+	d->queued -= n;
+	d->leg->queued -= n;
+}
+
+/* A block is there, or the disk has failed: the leg's turn will see it. */
+static void on_block(struct spool_reader *r, int err)
+{
+	struct delivery *d =
+			(struct delivery *)((char *)r - offsetof(struct delivery, reader));
+
+	if(err != 0)
+		d->broken = true;
+	leg_ready(d->leg);
+}
+
+void delivery_fetch(struct delivery *d)
+{
+	struct spool *sp = &d->m->spool;
+	struct spool_view v;
+	uint64_t at = d->sent;
+	int free_slots = 0;
+
+	if(!spool_is_old(sp, at) || d->reader.waits)
+		return;
+	for(int i = 0; i < SPOOL_AHEAD; i++)
+		free_slots += d->reader.ahead[i].b == NULL;
+	d->reader.ready = on_block;
+	while(free_slots > 0) {
+		while(spool_view(sp, &d->reader, at, &v))
+			at += v.n;
+		if(!spool_is_old(sp, at) || !spool_file_read(sp, &d->reader, at))
 			return;
-		}
-		s = segment_new(l->session->w);
-		s->b = buf_new(b->pool,
-				n < 2048 && d->tail && !d->tail->chunk_end ? 4096
-														   : (uint32_t)n);
-		memcpy(s->b->data, p, n);
-		s->b->used = (uint32_t)n;
-		s->p = s->b->data;
-	} else {
-		s = segment_new(l->session->w);
-		s->b = buf_ref(b);
-		s->p = p;
+		free_slots--;
 	}
-	l->queued += SEGMENT_COST;
-	s->n = n;
-	s->chunk_end = false;
-	s->next = NULL;
-	if(d->tail)
-		d->tail->next = s;
-	else
-		d->head = s;
-	d->tail = s;
 }
 
-void delivery_keep(struct message *m, struct buf *b, const char *p, size_t n)
-{
-	struct worker *w = m->in->session->w;
-	struct segment *s = segment_new(w);
-
-	if(n < b->cap / BUF_COPY_PART) {
-		s->b = buf_new(b->pool, (uint32_t)n);
-		memcpy(s->b->data, p, n);
-		s->b->used = (uint32_t)n;
-		s->p = s->b->data;
-	} else {
-		s->b = buf_ref(b);
-		s->p = p;
-	}
-	s->n = n;
-	s->chunk_end = false;
-	s->next = NULL;
-	if(m->kept_tail)
-		m->kept_tail->next = s;
-	else
-		m->kept = s;
-	m->kept_tail = s;
-}
-
-void delivery_keep_end(struct message *m)
-{
-	if(m->kept_tail)
-		m->kept_tail->chunk_end = true;
-}
-
-void delivery_keep_drop(struct message *m)
-{
-	struct segment *s;
-
-	while((s = m->kept) != NULL) {
-		m->kept = s->next;
-		segment_free(m->in->session->w, s);
-	}
-	m->kept_tail = NULL;
-}
-
-/* A kept message from its first byte. */
-static void join_kept(struct message *m, struct leg *l)
+/* A leg takes part in a message from its first byte. */
+static int join(struct message *m, struct leg *l)
 {
 	struct delivery *d;
+	uint64_t bytes;
+	unsigned pieces;
 
+	if(spool_join(&m->spool, &bytes, &pieces) != 0)
+		return -1;
 	delivery_start(m, l);
 	d = l->queue_tail;
-	for(const struct segment *s = m->kept; s; s = s->next) {
-		delivery_add(d, s->b, s->p, s->n);
-		d->tail->chunk_end = s->chunk_end;
-	}
-}
-
-static int join_keeping(struct leg *l)
-{
-	struct message *m = l->session->in->messages_list, *last = NULL;
-
-	if(m && m->aborted)
-		return -1;
-	/* The list has the newest first. */
-	while(last != l->session->in->messages_list) {
-		for(m = l->session->in->messages_list; m->next != last; m = m->next)
-			;
-		last = m;
-		if(!m->aborted)
-			join_kept(m, l);
+	if(bytes > 0) {
+		delivery_arrived(d, bytes, false);
+		delivery_arrived(d, (size_t)pieces * SPOOL_PIECE_COST, false);
 	}
 	return 0;
 }
 
-/* Another delivery of the message that has not sent anything yet. */
-static const struct delivery *untouched(const struct message *m)
+/* All that is kept, the oldest first; the list has the newest first. */
+static int join_kept(struct leg *l)
 {
-	const struct delivery *d = m->deliveries;
+	struct message *const first = l->session->in->messages_list;
+	struct message *m, *last = NULL;
 
-	while(d && (d->begun || d->closed))
-		d = d->sibling;
-	return d;
+	if(first && first->aborted)
+		return -1;
+	while(last != first) {
+		for(m = first; m->next != last; m = m->next)
+			;
+		last = m;
+		if(!m->aborted && join(m, l) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 int delivery_join(struct leg *l)
 {
 	struct leg *in = l->session->in;
 	struct message *m;
-	struct delivery *d;
-	const struct segment *s;
 
 	if(in && l->session->keep)
-		return join_keeping(l);
-	if(in == NULL || in->messages > 0
-			|| (in->messages_list && in->messages_list->next))
+		return join_kept(l);
+	if(in == NULL || in->messages > 0)
 		return -1;
-	for(m = in->messages_list; m; m = m->next)
-		if(m->aborted || (m->received > 0 && untouched(m) == NULL))
-			return -1;
-	for(m = in->messages_list; m; m = m->next) {
-		const struct delivery *from = untouched(m);
-		if(from == NULL && m->status != 0)
-			return -1;
-		delivery_start(m, l);
-		d = l->queue_tail;
-		for(s = from ? from->head : NULL; s; s = s->next) {
-			delivery_add(d, s->b, s->p, s->n);
-			d->tail->chunk_end = s->chunk_end;
-		}
-	}
-	return 0;
+	m = in->messages_list;
+	if(m == NULL)
+		return 0;
+	if(m->next || m->aborted || m->status != 0)
+		return -1;
+	return join(m, l);
 }
 
 /* Take a delivery out of its leg's queue. */
@@ -264,8 +189,9 @@ void delivery_unqueue(struct delivery *d)
 	if(l->queue_tail == d)
 		l->queue_tail = prev;
 	d->next = NULL;
-	while(d->head)
-		segment_take(d);
+	spool_leave(&d->m->spool, &d->reader, d->sent);
+	l->queued -= d->queued;
+	d->queued = 0;
 	for(struct txn *t = d->n_txns > 0 ? l->txns : NULL; t; t = t->next)
 		if(t->d == d)
 			t->d = NULL;

@@ -120,12 +120,26 @@ static void forget_stale(struct leg *l)
 	}
 }
 
+/* What may still come of this message, NULL: of a new one; all that is kept of
+ * a sender is within max_bytes. */
+static uint64_t bytes_left(const struct leg *l, const struct message *m)
+{
+	uint64_t max = l->session->max_bytes, used = 0;
+
+	if(max == 0)
+		return UINT64_MAX;
+	for(const struct message *o = l->messages_list; o && l->session->keep;
+			o = o->next)
+		if(o != m)
+			used += o->received;
+	return max > used ? max - used : 0;
+}
+
 /* The message that a chunk belongs to: 0 and *out, or a status. */
 static int message_of(struct leg *l, const struct msrp_head *h,
 		const struct msrp_range *r, struct message **out)
 {
 	struct message *m;
-	uint64_t max = l->session->max_bytes;
 
 	if(l->direction != RELAY_RECV)
 		return 403;
@@ -135,7 +149,7 @@ static int message_of(struct leg *l, const struct msrp_head *h,
 			return slice_eq(slice_str(l->failed_id), h->message_id)
 					? l->failed_status
 					: 400;
-		if(!r->total_any && max && r->total > max)
+		if(!r->total_any && r->total > bytes_left(l, NULL))
 			return 413;
 		forget_stale(l);
 		if(l->n_unfinished >= LEG_MESSAGES_MAX
@@ -233,6 +247,7 @@ int inbound_begin(struct msrp_conn *mc, const struct msrp_head *h)
 		return 0;
 	}
 	c->m = m;
+	m->chunk_from = m->received;
 	c->at = r.start;
 	c->definite = !r.end_any;
 	c->end = r.end;
@@ -263,7 +278,7 @@ void inbound_content(
 {
 	struct chunk *c = &mc->chunk;
 	struct message *m = c->m;
-	uint64_t skip, last, max;
+	uint64_t skip, last;
 
 	c->any = true;
 	if(c->leg)
@@ -271,11 +286,10 @@ void inbound_content(
 	if(m == NULL)
 		return;
 	last = c->at + n - 1;
-	max = c->leg->session->max_bytes;
 	if(m->status == 0
 			&& ((c->definite && last > c->end)
 					|| (m->total_known && last > m->total)
-					|| (max && last > max))) {
+					|| last > bytes_left(c->leg, m))) {
 		chunk_failed(mc, 413);
 		return;
 	}

@@ -7,6 +7,7 @@
  */
 #include "session/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "log/log.h"
@@ -98,6 +99,8 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 	bool keep = in->session->keep;
 
 	m->in = in;
+	spool_init(
+			&m->spool, keep ? (size_t)in->session->w->conf->spool_memory : 0);
 	m->next = in->messages_list;
 	if(m->next)
 		m->next->pprev = &m->next;
@@ -140,6 +143,99 @@ static void reader_stop(struct leg *in)
 	stat_add(&in->session->w->stats, reader_stops_total, 1);
 }
 
+bool message_full(const struct message *m)
+{
+	return m->spool.file && !m->aborted
+			&& spool_weight(&m->spool) > 2 * m->spool.memory;
+}
+
+static void on_spool(void *arg, int err)
+{
+	struct message *m = arg;
+	struct leg *in = m->in;
+
+	/* What has arrived completely is in memory as far as it is not in the
+	 * file; of what comes there would be no end. */
+	if(err != 0 && !m->complete && !m->aborted) {
+		in->status = 413;
+		log_warning("session %s: message %s cannot be kept: %s",
+				in->session->name, m->id, strerrordesc_np(-err));
+		message_fail(m, 413);
+		message_settle(m);
+	}
+	session_put_more(in->session);
+	outbound_wait_less(in);
+}
+
+/* More than memory may hold of a kept message: to disk with it. */
+static void keep_more(struct message *m)
+{
+	const struct relay_conf *conf = m->in->session->w->conf;
+
+	if(m->spool.file == NULL && spool_weight(&m->spool) > m->spool.memory) {
+		if(conf->spool_dir == NULL) {
+			message_fail(m, 413);
+			return;
+		}
+		spool_file_open(&m->spool, m->in->session->w, conf->spool_dir,
+				&(struct spool_events){on_spool, m});
+	}
+	spool_file_write(&m->spool);
+	if(message_full(m))
+		reader_stop(m->in);
+}
+
+/* A leg that has too much of a message to send stops its sender. */
+static void hold_up(struct delivery *d)
+{
+	struct message *m = d->m;
+	const struct message *first = d->leg->queue->m;
+
+	/* A message that another one of the same sender holds up would stop
+	 * him for good: he sends the end of the first on this connection. */
+	if(first != m && !first->complete && !first->aborted)
+		delivery_close(d, 413, "interleaved with an unfinished message");
+	else
+		reader_stop(m->in);
+}
+
+void message_append(struct message *m, struct buf *b, const char *p, size_t n)
+{
+	size_t limit = m->in->session->w->conf->leg_buffer_bytes;
+	bool keep = m->in->session->keep, wait = keep, piece;
+	struct delivery *d, *next;
+
+	m->received += n;
+	m->in->bytes += n;
+	stat_add(&m->in->session->w->stats, content_bytes_total, n);
+	for(d = m->deliveries; d; d = next) {
+		next = d->sibling;
+		if(d->closed)
+			continue;
+		if(d->leg->peer_max_bytes && m->received > d->leg->peer_max_bytes)
+			delivery_close(d, 413, "the message is larger than its max-size");
+		else
+			wait = wait || delivery_waits(d);
+	}
+	/* What cannot be written at once and is little is copied, so that it does
+	 * not hold the whole read buffer. */
+	piece = spool_add(&m->spool, b, p, n, wait && n < b->cap / BUF_COPY_PART,
+			(uint32_t)m->n_open);
+	for(d = m->deliveries; d; d = next) {
+		next = d->sibling;
+		if(d->closed)
+			continue;
+		leg_ready(d->leg);
+		if(keep)
+			continue;
+		delivery_arrived(d, n, piece);
+		if(d->leg->queued > limit)
+			hold_up(d);
+	}
+	if(keep)
+		keep_more(m);
+}
+
 void outbound_wait_less(struct leg *l)
 {
 	struct leg *in = l->session->in;
@@ -150,56 +246,25 @@ void outbound_wait_less(struct leg *l)
 	for(l = in->session->legs; l; l = l->next)
 		if(l->queued > low)
 			return;
+	for(struct message *m = in->messages_list; m && in->session->keep;
+			m = m->next)
+		if(message_full(m))
+			return;
 	in->stopped = false;
 	if(in->mc)
 		conn_resume(&in->mc->net);
-}
-
-void message_append(struct message *m, struct buf *b, const char *p, size_t n)
-{
-	size_t limit = m->in->session->w->conf->leg_buffer_bytes;
-	bool keep = m->in->session->keep;
-	struct delivery *d, *next;
-
-	m->received += n;
-	m->in->bytes += n;
-	if(keep)
-		delivery_keep(m, b, p, n);
-	stat_add(&m->in->session->w->stats, content_bytes_total, n);
-	for(d = m->deliveries; d; d = next) {
-		next = d->sibling;
-		if(d->closed)
-			continue;
-		if(d->leg->peer_max_bytes && m->received > d->leg->peer_max_bytes) {
-			delivery_close(d, 413, "the message is larger than its max-size");
-			continue;
-		}
-		delivery_add(d, b, p, n);
-		leg_ready(d->leg);
-		if(keep || d->leg->queued <= limit)
-			continue;
-		/* A message that another one of the same sender holds up would stop
-		 * him for good: he sends the end of the first on this connection. */
-		if(d != d->leg->queue && !d->leg->queue->m->complete
-				&& !d->leg->queue->m->aborted && d->leg->queue->m != m)
-			delivery_close(d, 413, "interleaved with an unfinished message");
-		else
-			reader_stop(m->in);
-	}
 }
 
 void message_chunk_end(struct message *m)
 {
 	if(m->in->n_messages > LEG_PENDING_MAX)
 		reader_stop(m->in);
-	delivery_keep_end(m);
-	for(struct delivery *d = m->deliveries; d; d = d->sibling) {
-		if(d->closed)
-			continue;
-		if(d->tail)
-			d->tail->chunk_end = true;
-		leg_ready(d->leg);
-	}
+	if(m->chunk_n == 0 && !m->complete)
+		m->chunk_n = m->received - m->chunk_from;
+	spool_chunk_end(&m->spool);
+	for(struct delivery *d = m->deliveries; d; d = d->sibling)
+		if(!d->closed)
+			leg_ready(d->leg);
 }
 
 void message_fail(struct message *m, int status)
@@ -217,10 +282,15 @@ void message_abort(struct message *m)
 		return;
 	m->aborted = true;
 	m->in->n_unfinished--;
+	if(m->status != 0) {
+		memcpy(m->in->failed_id, m->id, sizeof(m->id));
+		m->in->failed_status = m->status;
+	}
 	stat_add(&m->in->session->w->stats, messages_aborted_total, 1);
 	if(!m->in->session->closing && m->in->state != RELAY_LEG_CLOSED)
-		session_event(m->in->session, RELAY_EV_MESSAGE_ABORTED, m->in, m->id,
-				m->received, m->status, NULL);
+		session_event(m->in->session, RELAY_EV_MESSAGE_ABORTED,
+				m->in->session->content ? NULL : m->in, m->id, m->received,
+				m->status, NULL);
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
 		if(d->closed)
@@ -241,7 +311,6 @@ void message_free(struct message *m)
 	*m->pprev = m->next;
 	if(m->next)
 		m->next->pprev = m->pprev;
-	delivery_keep_drop(m);
 	while((d = m->deliveries) != NULL) {
 		m->deliveries = d->sibling;
 		if(!d->closed) {
@@ -254,10 +323,7 @@ void message_free(struct message *m)
 	}
 	if(in->mc && in->mc->chunk.m == m)
 		in->mc->chunk.m = NULL;
-	if(m->status != 0 && !m->complete) {
-		memcpy(in->failed_id, m->id, sizeof(in->failed_id));
-		in->failed_status = m->status;
-	}
+	spool_free(&m->spool);
 	in->n_messages--;
 	if(!m->complete && !m->aborted)
 		in->n_unfinished--;

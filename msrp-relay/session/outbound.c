@@ -138,46 +138,47 @@ void outbound_bind(struct leg *l)
 }
 
 /* How many bytes the next chunk has; *whole: the sender's chunk ends there. */
-static uint64_t chunk_measure(const struct delivery *d, bool *to_end)
+static uint64_t chunk_measure(struct delivery *d, bool *to_end)
 {
+	const struct message *m = d->m;
 	uint64_t limit =
 			d->leg->chunk_bytes ? d->leg->chunk_bytes : CHUNK_STREAM_MAX;
 	uint64_t n = 0;
-	const struct segment *s;
+	struct spool_view v = {0};
+	bool cut = m->in->session->content;
 
 	if(limit > CHUNK_STREAM_MAX)
 		limit = CHUNK_STREAM_MAX;
-	for(s = d->head; s; s = s->next) {
-		n += s->n;
-		if(n > limit) {
-			*to_end = false;
-			return limit;
+	while(n < limit && !v.chunk_end && delivery_view(d, d->sent + n, &v)) {
+		/* Where the sender's own chunks are not known, ones of their size. */
+		if(v.old || cut) {
+			if(m->chunk_n && limit > m->chunk_n)
+				limit = m->chunk_n;
+			if(limit > SPOOL_BLOCK)
+				limit = SPOOL_BLOCK;
+			v.chunk_end = false;
 		}
-		if(s->chunk_end || n == limit) {
-			s = s->next;
-			break;
-		}
+		n += v.n;
 	}
-	*to_end = s == NULL;
-	return n;
+	if(n > limit)
+		n = limit;
+	*to_end = d->sent + n == m->received;
+	/* What is being read belongs to it. */
+	return n < limit && d->reader.waits ? 0 : n;
 }
 
 /* Queue n bytes of content without copying. */
 static void chunk_content(struct delivery *d, struct conn *c, uint64_t n)
 {
-	while(n > 0) {
-		struct segment *s = d->head;
-		size_t k = s->n < n ? s->n : (size_t)n;
-		conn_write(c, s->b, s->p, k);
-		n -= k;
-		if(k == s->n) {
-			segment_take(d);
-		} else {
-			s->p += k;
-			s->n -= k;
-			d->leg->queued -= k;
-		}
+	uint64_t at = d->sent, end = d->sent + n;
+	struct spool_view v;
+
+	while(at < end && delivery_view(d, at, &v)) {
+		size_t k = v.n < end - at ? v.n : (size_t)(end - at);
+		conn_write(c, v.b, v.p, k);
+		at += k;
 	}
+	delivery_sent(d, (size_t)n);
 }
 
 static void chunk_send(struct delivery *d, uint64_t n, char flag)
@@ -209,8 +210,6 @@ static void chunk_send(struct delivery *d, uint64_t n, char flag)
 	to = conn_room(c, MSRP_END_MAX);
 	used = msrp_write_end(to, MSRP_END_MAX, s.tid, flag, true);
 	conn_commit(c, used);
-	d->sent += n;
-	l->bytes += n;
 	d->begun = true;
 	d->last = flag != MSRP_FLAG_MORE;
 	count_sent(l);
@@ -236,6 +235,14 @@ bool outbound_emit(struct leg *l)
 	if(d == NULL || !l->bound || l->mc == NULL || l->mc->net.closing
 			|| l->n_txns >= LEG_TXNS_MAX)
 		return false;
+	if(d->broken && !d->m->aborted) {
+		struct message *m = d->m;
+		if(d->begun)
+			chunk_send(d, 0, MSRP_FLAG_ABORT);
+		delivery_close(d, 413, "the spool cannot be read");
+		message_settle(m);
+		return true;
+	}
 	if(d->m->aborted) {
 		struct message *m = d->m;
 		chunk_send(d, 0, MSRP_FLAG_ABORT);
@@ -243,8 +250,9 @@ bool outbound_emit(struct leg *l)
 		message_settle(m);
 		return true;
 	}
+	delivery_fetch(d);
 	n = chunk_measure(d, &to_end);
-	if(n == 0 && !d->m->complete)
+	if(n == 0 && !(d->m->complete && to_end))
 		return false;
 	chunk_send(d, n, to_end && d->m->complete ? MSRP_FLAG_END : MSRP_FLAG_MORE);
 	outbound_wait_less(l);

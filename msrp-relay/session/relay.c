@@ -16,6 +16,7 @@
 #include "log/log.h"
 #include "net/tls.h"
 #include "session/job.h"
+#include "session/spool.h"
 #include "session/worker.h"
 
 #define WORKERS_MAX 64
@@ -430,6 +431,10 @@ int relay_start(uv_loop_t *loop, const struct relay_conf *conf,
 
 	if(conf->workers < 1 || conf->workers > WORKERS_MAX)
 		return -EINVAL;
+	if(conf->spool_dir)
+		err = spool_dir_prepare(conf->spool_dir);
+	if(err != 0)
+		return err;
 	r = calloc(1, sizeof(*r) + (size_t)conf->workers * sizeof(r->workers[0]));
 	if(r == NULL)
 		return -ENOMEM;

@@ -116,6 +116,18 @@ static struct job *take_closers(struct session *s)
 	return j;
 }
 
+/* Content that still waits for the disk is not wanted any more. */
+static void session_puts_end(struct session *s)
+{
+	struct job *j;
+
+	while((j = s->puts) != NULL) {
+		s->puts = j->next;
+		j->rc = RELAY_STATE;
+		worker_post(s->w, &j->item);
+	}
+}
+
 /* The only way out of a session. */
 void session_end(struct session *s)
 {
@@ -131,6 +143,7 @@ void session_end(struct session *s)
 	}
 	wheel_disarm(&w->net.wheel, &s->timer);
 	HASH_DEL(w->sessions, s);
+	session_puts_end(s);
 	stat_sub(&w->stats, sessions, 1);
 	/* Messages first: they know their legs. */
 	while(s->in && s->in->messages_list)
@@ -392,6 +405,35 @@ static bool do_close(struct session *s, struct job *j)
 	return false;
 }
 
+/* True: answered at once; false: when the disk has caught up. */
+static bool do_put(struct session *s, struct job *j)
+{
+	bool full = false;
+
+	j->rc = s ? content_put(s, &j->put, &full) : RELAY_UNKNOWN;
+	if(!full)
+		return true;
+	j->next = s->puts;
+	s->puts = j;
+	return false;
+}
+
+void session_put_more(struct session *s)
+{
+	const struct message *m = s->content ? s->in->messages_list : NULL;
+	struct job *j, *next;
+
+	if(m && message_full(m))
+		return;
+	for(j = s->puts, s->puts = NULL; j; j = next) {
+		next = j->next;
+		j->infos = job_alloc(j, sizeof(*j->infos));
+		j->n_infos = 1;
+		job_describe(j, j->infos, s, NULL);
+		worker_post(s->w, &j->item);
+	}
+}
+
 static void do_list(struct worker *w, struct job *j)
 {
 	int n = 0;
@@ -421,7 +463,8 @@ bool session_command(struct worker *w, struct job *j)
 			j->rc = s ? do_leg_add(s, j, &l) : RELAY_UNKNOWN;
 			break;
 		case JOB_PUT:
-			j->rc = s ? content_put(s, &j->put) : RELAY_UNKNOWN;
+			if(!do_put(s, j))
+				return false;
 			break;
 		case JOB_LEG_START:
 			j->rc = s ? do_leg_start(s, j, &l) : RELAY_UNKNOWN;

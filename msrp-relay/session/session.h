@@ -4,7 +4,7 @@
  * pass, and the MSRP connections. Private to session/; relay.h is the public
  * side. Everything here is touched by its worker's thread alone.
  *
- * Owners: worker > session > leg, message; a leg's queue > delivery > segment,
+ * Owners: worker > session > leg, message > spool; a leg's queue > delivery,
  * transaction. Legs live until their session ends, so that pointers to them
  * need no counts. A connection is owned by the loop and knows its legs; a leg
  * forgets its connection in leg_detach.
@@ -17,6 +17,7 @@
 #include "msrp/parse.h"
 #include "net/conn.h"
 #include "session/relay.h"
+#include "session/spool.h"
 #include "session/worker.h"
 
 #define LEG_ID_LEN 26 /* 128 random bits, 5 a character */
@@ -42,9 +43,6 @@
 /* Complete messages of one leg without an answer yet; its reader stops. */
 #define LEG_PENDING_MAX 1024
 
-/* What a segment costs besides its bytes, counted against leg_buffer_bytes. */
-#define SEGMENT_COST 128
-
 /* Longest To-Path or From-Path that is accepted. */
 #define PATHS_MAX 2048
 
@@ -66,29 +64,21 @@ struct leg;
 struct session;
 struct delivery;
 
-/* Content that waits for a leg. */
-struct segment
-{
-	struct segment *next;
-	struct buf *b;
-	const char *p;
-	size_t n;
-	bool chunk_end; /* the sender's chunk ended behind it */
-};
-
 /* A message from the inbound leg. Freed by message_settle. */
 struct message
 {
 	struct message *next, **pprev; /* of the inbound leg, newest first */
 	struct leg *in;
 	struct delivery *deliveries;
-	struct segment *kept, *kept_tail; /* all of it, in a session that keeps */
+	struct spool spool; /* what it consists of */
 	char id[MSRP_IDENT_MAX + 1];
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
-	uint64_t chunk_at; /* ms: when its latest chunk began */
-	uint64_t received; /* bytes, without gaps from 1 */
-	uint64_t total;    /* announced; valid with total_known */
+	uint64_t chunk_at;   /* ms: when its latest chunk began */
+	uint64_t received;   /* bytes, without gaps from 1 */
+	uint64_t total;      /* announced; valid with total_known */
+	uint64_t chunk_n;    /* bytes of its sender's chunks, where that is known */
+	uint64_t chunk_from; /* byte at which the one that arrives began */
 	bool total_known;
 	bool complete; /* the last chunk is here */
 	bool aborted;  /* it will never be */
@@ -111,7 +101,8 @@ struct delivery
 	struct delivery *sibling; /* of the message */
 	struct message *m;
 	struct leg *leg;
-	struct segment *head, *tail;
+	struct spool_reader reader;
+	size_t queued;        /* of the leg's */
 	uint64_t sent, acked; /* content bytes */
 	uint64_t reported;    /* bytes 1 to .. in success REPORTs */
 	int n_txns;
@@ -119,6 +110,7 @@ struct delivery
 	bool last;   /* its end has been sent */
 	bool closed; /* decided */
 	bool await;  /* on the awaiting list */
+	bool broken; /* what it has to send cannot be read any more */
 };
 
 /* A SEND that waits for its response. */
@@ -179,7 +171,7 @@ struct leg
 	struct delivery *queue, *queue_tail;
 	struct delivery *await, *await_tail;
 	int n_await;
-	size_t queued; /* content bytes in the queue */
+	size_t queued; /* content bytes that hold up the sender, with their cost */
 	struct txn *txns, *txns_tail;
 	int n_txns;
 	uint64_t acked; /* conn_progress at the transaction timer's last look */
@@ -208,6 +200,7 @@ struct session
 	bool closing;
 	uint64_t close_by;   /* ms: closing ends at the latest */
 	struct job *closers; /* commands that wait for the end */
+	struct job *puts;    /* content.put that wait for room */
 	struct wheel_timer timer;
 };
 
@@ -247,6 +240,8 @@ struct msrp_conn
 /* ---- session.c: sessions and what commands do to them ---- */
 void session_activity(struct session *s);
 void session_end(struct session *s);
+/* There is room for content: answer those who have waited. */
+void session_put_more(struct session *s);
 /* When a closing session has nothing left to write, it ends. */
 void session_check_end(struct session *s);
 void session_event(struct session *s, enum relay_event_type type,
@@ -306,6 +301,8 @@ void message_fail(struct message *m, int status);
 void message_abort(struct message *m);
 /* The last of it has arrived. */
 void message_complete(struct message *m);
+/* Much of a kept message waits for the disk. */
+bool message_full(const struct message *m);
 /* Answer, report, free: whatever has become possible. */
 void message_settle(struct message *m);
 void message_free(struct message *m);
@@ -316,15 +313,22 @@ bool message_type_accepted(const char *list, struct slice type);
 void content_begin(struct session *s, const struct relay_content *c);
 /* The session was created with the same content object. */
 bool content_same(const struct session *s, const struct relay_content *c);
-int content_put(struct session *s, const struct relay_put *put);
+/* RELAY_OK with *full: more of it has to wait for the disk. */
+int content_put(struct session *s, const struct relay_put *put, bool *full);
 
 /* ---- delivery.c ---- */
 void delivery_start(struct message *m, struct leg *l);
-/* Hold content for legs that come later. */
-void delivery_keep(struct message *m, struct buf *b, const char *p, size_t n);
-void delivery_keep_end(struct message *m);
-void delivery_keep_drop(struct message *m);
-void delivery_add(struct delivery *d, struct buf *b, const char *p, size_t n);
+/* n bytes more have arrived for it, in a piece of their own or not; only where
+ * nothing is kept. */
+void delivery_arrived(struct delivery *d, size_t n, bool piece);
+/* Would content that arrives now have to wait? */
+bool delivery_waits(const struct delivery *d);
+/* The content from byte `at` on as far as it lies in one place. */
+bool delivery_view(struct delivery *d, uint64_t at, struct spool_view *v);
+/* n bytes have been handed to the connection. */
+void delivery_sent(struct delivery *d, size_t n);
+/* What comes next may have to be read from the spool: see to it. */
+void delivery_fetch(struct delivery *d);
 /* A leg that came late takes part from the first byte: 0, or -1 it cannot. */
 int delivery_join(struct leg *l);
 /* The leg's peer has become known: what it does not accept fails. */
@@ -335,13 +339,13 @@ void delivery_free(struct worker *w, struct delivery *d);
  * caller tells the rest. */
 void delivery_close(struct delivery *d, int status, const char *error);
 void delivery_await_end(struct delivery *d);
-struct segment *segment_take(struct delivery *d);
 
 /* ---- outbound.c: SENDs to peers ---- */
 bool outbound_emit(struct leg *l);
 void outbound_bind(struct leg *l);
 void outbound_response(struct leg *l, struct slice tid, int status);
 void outbound_forget(struct leg *l);
+/* The sender may be read again, when that was stopped. */
 void outbound_wait_less(struct leg *l);
 
 /* ---- report.c ---- */

@@ -219,14 +219,9 @@ static void worker_main(void *arg)
 static void spares_free(struct worker *w)
 {
 	struct message *m;
-	struct segment *s;
 	struct delivery *d;
 	struct txn *t;
 
-	while((s = w->spare_segments) != NULL) {
-		w->spare_segments = s->next;
-		free(s);
-	}
 	while((d = w->spare_deliveries) != NULL) {
 		w->spare_deliveries = d->next;
 		free(d);

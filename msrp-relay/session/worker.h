@@ -14,7 +14,6 @@
 
 struct session;
 struct leg;
-struct segment;
 struct delivery;
 struct txn;
 struct msrp_conn;
@@ -58,11 +57,10 @@ struct worker
 	struct session *sessions;  /* by name */
 	struct leg *legs;          /* by id */
 	struct msrp_conn *waiting; /* for a leg to be started */
-	struct segment *spare_segments;
 	struct delivery *spare_deliveries;
 	struct txn *spare_txns;
 	struct message *spare_messages;
-	unsigned n_spare_segments, n_spare_deliveries, n_spare_txns;
+	unsigned n_spare_deliveries, n_spare_txns;
 	unsigned n_spare_messages;
 	unsigned random_at;
 	unsigned char random[RANDOM_BYTES];

@@ -57,7 +57,13 @@
 	STAT(transaction_timeouts_total, counter, "SENDs without a response")      \
 	STAT(reader_stops_total, counter,                                          \
 			"times a reader was stopped for a slower writer")                  \
-	STAT(buffer_bytes, gauge, "bytes of message buffers")
+	STAT(buffer_bytes, gauge, "bytes of message buffers")                      \
+	STAT(spool_files, gauge, "kept messages that are on disk")                 \
+	STAT(spool_bytes, gauge, "bytes of them on disk")                          \
+	STAT(spool_written_bytes_total, counter, "bytes written to the spool")     \
+	STAT(spool_reads_total, counter, "blocks read from the spool")             \
+	STAT(spool_read_bytes_total, counter, "bytes read from the spool")         \
+	STAT(spool_errors_total, counter, "writes and reads that failed")
 
 struct stats
 {

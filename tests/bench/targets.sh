@@ -115,6 +115,8 @@ relay_up() {
 	tls_key = $DIR/tls.key
 	workers = 1
 	max_message_bytes = 4GiB
+	spool_dir = $DIR/spool
+	spool_max_bytes = 100GiB
 	control_socket = $DIR/relay.sock
 	http_port = 0
 	log_level = warning

@@ -28,6 +28,8 @@ void rig_write_conf(struct rig *r, const char *options)
 			r->ip, r->sock, r->ip, options);
 	if(strstr(options, "workers") == NULL)
 		fprintf(f, "workers = 1\n");
+	if(strstr(options, "spool_dir") == NULL)
+		fprintf(f, "spool_dir = %s\n", r->spool);
 	if(strstr(options, "control_clients") == NULL)
 		fprintf(f, "control_clients = 64\n");
 	fclose(f);
@@ -54,11 +56,15 @@ void rig_spawn(struct rig *r)
 struct rig *rig_start(const char *options)
 {
 	struct rig *r = e2e_alloc(sizeof(*r));
+	char cwd[1024];
 
 	r->lab = lab_own("LAB_WITHOUT=core cpm relay isf", NULL);
 	r->ip = r->lab->pf_ip;
 	r->conf = test_path("relay.conf");
 	r->sock = r->lab->relay_sock;
+	r->spool = r->lab->dir[0] == '/'
+			? fmt("%s/spool", r->lab->dir)
+			: fmt("%s/%s/spool", getcwd(cwd, sizeof(cwd)), r->lab->dir);
 	r->cert = test_path("relay.pem");
 	r->key = test_path("relay.key");
 	if(strstr(options, "tls_port"))

@@ -136,6 +136,7 @@ relay_start() {
 		http_address = $PF_IP
 		http_port = 9090
 		END
+		[[ $LAB_RELAY_CONF_EXTRA = *spool_dir* ]] || echo "spool_dir = $LAB_DIR/spool"
 		# `down` does not wait for sessions that a test has left open
 		[[ $LAB_RELAY_CONF_EXTRA = *drain_timeout* ]] || echo 'drain_timeout = 2s'
 		[ -z "$LAB_RELAY_CONF_EXTRA" ] || printf '%s\n' "$LAB_RELAY_CONF_EXTRA"
