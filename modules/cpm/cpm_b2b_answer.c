@@ -16,6 +16,7 @@
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_stats.h"
 #include "proto/multipart.h"
 
 static const str no_reason = {NULL, 0};
@@ -267,6 +268,8 @@ static void adopt_leg(cpm_session_t *s, cpm_leg_t *l, struct brought *b,
 	l->refresh_us = b->timer.refresher != CPM_REFRESHER_UAS;
 	cpm_leg_move(s, l, CPM_L_UP);
 	cpm_timer_arm(l);
+	if(l->isf)
+		cpm_stat_inc(CPM_STAT_ISF_OK);
 }
 
 /* The first one: the originator's answer is ready, his leg is described. */

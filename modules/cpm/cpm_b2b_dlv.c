@@ -46,6 +46,26 @@ void cpm_dlv_unpace(uint64_t id, unsigned n)
 		cpm_pace_done(CPM_PACE_INVITE, id);
 }
 
+/* The INVITE of a leg, or the end of a delivery that needs an ISF where none
+ * may be asked (OL-18). */
+static void invite(uint64_t id, unsigned n)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool barred = l && l->isf && !s->interworking;
+	bool isf = l && l->isf && !barred;
+
+	if(s)
+		cpm_session_unlock(s);
+	if(isf)
+		cpm_stat_inc(CPM_STAT_ISF_TRIED);
+	if(barred)
+		cpm_dlv_failed(
+				id, n, &(cpm_failure_t){.why = CPM_END_REFUSED, .code = 416});
+	else
+		cpm_out_invite(id, n);
+}
+
 /* Set or clear the leg's place in the queue; false: it is not (any more) one
  * that has an INVITE to send, or that waits for an answer. */
 static bool mark_paced(uint64_t id, unsigned n, bool before)
@@ -76,7 +96,7 @@ static int send_paced(uint64_t id, unsigned n)
 		return -1;
 	sending.id = id;
 	sending.n = n;
-	cpm_out_invite(id, n);
+	invite(id, n);
 	sending.n = 0;
 	/* an answer may have been quicker and have given the place back */
 	ok = mark_paced(id, n, false);
@@ -122,7 +142,7 @@ void cpm_dlv_ready(uint64_t id, unsigned n)
 	if(s)
 		cpm_session_unlock(s);
 	if(now)
-		cpm_out_invite(id, n);
+		invite(id, n);
 	else if(go)
 		cpm_pace_start(go);
 }
@@ -234,7 +254,7 @@ void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_dlv_t *d = s ? cpm_session_dlv(s, n) : NULL;
 	unsigned instead = 0;
-	bool counts = false;
+	bool counts = false, list = s && s->rcpts;
 
 	if(d && d->state == CPM_V_PENDING && s->state != CPM_S_CLOSING) {
 		counts = true;
@@ -254,10 +274,11 @@ void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 		LM_INFO("session " CPM_ID_FMT " leg %u: %d, goes on to the ISF as leg"
 				" %u\n",
 				CPM_ID_ARG(id), n, f.code, instead);
-		cpm_stat_inc(CPM_STAT_ISF_TRIED);
 		cpm_media_add(id, instead);
 		return;
 	}
+	if(list)
+		cpm_stat_inc(CPM_STAT_EXPLODER_FAILED);
 	cpm_media_leg_close(id, n);
 	decide(id);
 }

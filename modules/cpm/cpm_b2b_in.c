@@ -9,12 +9,15 @@
 #include <string.h>
 
 #include "../../core/dprint.h"
+#include "../../core/dset.h"
 #include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_to.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
 #include "cpm_b2b_text.h"
 #include "cpm_conf.h"
+#include "cpm_isf.h"
+#include "cpm_pace.h"
 #include "cpm_req.h"
 #include "cpm_service.h"
 #include "cpm_stats.h"
@@ -47,7 +50,7 @@ static str str_of(struct slice s)
 	return (str){(char *)s.p, (int)s.n};
 }
 
-static cpm_strs_t *message(sip_msg_t *msg, const cpm_invite_t *in)
+static cpm_strs_t *message(sip_msg_t *msg, const cpm_invite_t *in, str dest)
 {
 	cpm_buf_t headers = {0};
 	str v[CPM_T_N] = {{NULL, 0}};
@@ -55,6 +58,7 @@ static cpm_strs_t *message(sip_msg_t *msg, const cpm_invite_t *in)
 
 	out_headers(&headers, msg, in);
 	v[CPM_T_HEADERS] = cpm_buf_get(&headers);
+	v[CPM_T_TARGET] = dest;
 	v[CPM_T_TYPES] = str_of(in->sdp.accept_types);
 	v[CPM_T_WRAPPED] = str_of(in->sdp.accept_wrapped_types);
 	if(in->sdp.media_count > 1)
@@ -80,9 +84,21 @@ cpm_strs_t *cpm_peer_read(cpm_leg_t *l, const struct sdp *sdp)
 	return cpm_strs_new(v, CPM_P_N);
 }
 
-static cpm_session_t *build(sip_msg_t *msg, uint64_t id, const cpm_invite_t *in)
+/* Who cannot be reached but by the ISF has a leg to it from the start. */
+static void mark_isf(cpm_session_t *s, const cpm_invite_t *in)
 {
-	cpm_session_t *s = cpm_session_new(id, 1);
+	for(unsigned i = 0; i < s->n_dlv; i++) {
+		if(s->rcpts ? !cpm_rcpts_is_legacy(s->rcpts, i) : !in->to_isf)
+			continue;
+		s->legs[i + 1].isf = true;
+		s->dlv[i].interworked = true;
+	}
+}
+
+static cpm_session_t *build(
+		sip_msg_t *msg, uint64_t id, cpm_invite_t *in, str dest)
+{
+	cpm_session_t *s = cpm_session_new(id, in->rcpts ? in->rcpts->n : 1);
 	uint64_t cseq = 0;
 	cpm_leg_t *l;
 	str num;
@@ -90,16 +106,20 @@ static cpm_session_t *build(sip_msg_t *msg, uint64_t id, const cpm_invite_t *in)
 	if(s == NULL)
 		return NULL;
 	s->kind = CPM_UAS_INVITE;
-	s->interworking = cpm_req(msg)->interworking;
+	s->interworking = cpm_req(msg)->interworking && cpm_isf_is_there();
 	s->bytes = in->sdp.file_size;
 	s->sized = in->sdp.has_file_size;
 	s->max_bytes = cpm_req(msg)->max_message;
 	s->offer_setup = (uint8_t)in->sdp.setup;
-	s->msg = message(msg, in);
+	s->msg = message(msg, in, dest);
+	s->rcpts = in->rcpts;
+	in->rcpts = NULL;
+	mark_isf(s, in);
+	if(s->n_dlv > 1)
+		s->pace = cpm_pace_new(CPM_PACE_INVITE, id, 1, s->n_dlv);
 	num = get_cseq(msg)->number;
 	slice_u64(slice_of(num.s, (size_t)num.len), UINT32_MAX, &cseq);
 	l = &s->legs[CPM_IN];
-	l->sock = msg->rcv.bind_address;
 	l->peer_cseq = (uint32_t)cseq;
 	l->peer_timer = in->timer.supported;
 	l->peer_update = in->timer.update;
@@ -108,7 +128,7 @@ static cpm_session_t *build(sip_msg_t *msg, uint64_t id, const cpm_invite_t *in)
 	l->connect = sdp_setup_answer(in->sdp.setup) == SDP_SETUP_ACTIVE;
 	l->dlg = cpm_text_in_dialog(msg, id);
 	l->peer = cpm_peer_read(l, &in->sdp);
-	if(s->msg && l->dlg && l->peer)
+	if(s->msg && l->dlg && l->peer && (s->pace || s->n_dlv == 1))
 		return s;
 	cpm_session_free(s);
 	return NULL;
@@ -153,48 +173,88 @@ int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms)
 	return 0;
 }
 
-int cpm_b2b_invite(sip_msg_t *msg)
+/* tm cannot make a transaction of an address that it does not know: it sees
+ * the one that the ISF will see. The session has kept the other. */
+static int hide_destination(sip_msg_t *msg)
 {
-	cpm_invite_t in = {.detail = NULL};
-	const char *no = cpm_invite_check(msg, &in);
-	struct cell *t;
-	cpm_session_t *s;
-	uint64_t id;
-	int rc;
+	str dest = *GET_RURI(msg), uri;
+	cpm_buf_t b = {0};
+	int rc = cpm_isf_ruri(dest, &b);
 
-	if(no == NULL && !cpm_text_next_hop_resolves(msg, *GET_RURI(msg)))
-		no = "unreachable";
-	if(no) {
-		rc = cpm_reject(msg, no, in.detail, (str){NULL, 0});
-		return rc < 0 ? -1 : 0;
-	}
-	rc = cpm_tm.t_newtran(msg);
-	if(rc == 0) {
-		cpm_stat_inc(CPM_STAT_RETRANSMITS);
-		return 0;
-	}
-	if(rc < 0) {
-		cpm_reject(msg, "memory", NULL, (str){NULL, 0});
-		return 0;
-	}
-	t = cpm_tm.t_gett();
-	id = cpm_id_make(t->hash_index, t->label);
-	s = build(msg, id, &in);
+	uri = cpm_buf_get(&b);
+	if(rc == 0)
+		rc = rewrite_uri(msg, &uri) < 0 ? -1 : 0;
+	cpm_buf_free(&b);
+	return rc;
+}
+
+static int begin(sip_msg_t *msg, cpm_invite_t *in, str dest)
+{
+	struct cell *t = cpm_tm.t_gett();
+	uint64_t id = cpm_id_make(t->hash_index, t->label);
+	unsigned n = in->rcpts ? in->rcpts->n : 0;
+	bool list = in->rcpts != NULL;
+	cpm_session_t *s = build(msg, id, in, dest);
+
 	LM_INFO("session " CPM_ID_FMT " begins, Call-ID %.*s: %" PRIu64
-			" bytes from %.*s to %.*s\n",
-			CPM_ID_ARG(id), STR_FMT(&msg->callid->body), in.sdp.file_size,
-			STR_FMT(&get_from(msg)->uri), STR_FMT(GET_RURI(msg)));
+			" bytes from %.*s to %.*s, %u recipients\n",
+			CPM_ID_ARG(id), STR_FMT(&msg->callid->body), in->sdp.file_size,
+			STR_FMT(&get_from(msg)->uri), STR_FMT(&dest), list ? n : 1);
 	if(s == NULL
 			|| cpm_b2b_begin(
 					   msg, s, (unsigned)cpm_conf.ring_timeout + RING_SPARE_MS)
 					< 0) {
 		LM_ERR("session " CPM_ID_FMT ": out of memory\n", CPM_ID_ARG(id));
 		cpm_stat_inc(CPM_STAT_F_MEMORY);
-		cpm_reject(msg, "memory", NULL, (str){NULL, 0});
-		return 0;
+		return -1;
 	}
 	cpm_stat_inc(CPM_STAT_LARGE);
+	if(list) {
+		cpm_stat_inc(CPM_STAT_EXPLODED);
+		cpm_stat_add(CPM_STAT_EXPLODED_RCPTS, (int)n);
+	}
 	return 0;
+}
+
+/* In a transaction of its own; the destination's text must outlive that of the
+ * request, which may be rewritten. */
+static void take(sip_msg_t *msg, cpm_invite_t *in)
+{
+	cpm_buf_t dest = {0};
+	int rc = 0;
+
+	cpm_buf_str(&dest, *GET_RURI(msg));
+	if(dest.bad || (in->to_isf && hide_destination(msg) < 0))
+		rc = -1;
+	if(rc == 0)
+		rc = cpm_tm.t_newtran(msg);
+	if(rc == 0)
+		cpm_stat_inc(CPM_STAT_RETRANSMITS);
+	else if(rc < 0 || begin(msg, in, cpm_buf_get(&dest)) < 0)
+		cpm_reject(msg, "memory", NULL, (str){NULL, 0});
+	cpm_buf_free(&dest);
+}
+
+int cpm_b2b_invite(sip_msg_t *msg)
+{
+	cpm_invite_t in = {.detail = NULL};
+	const char *no = cpm_invite_check(msg, &in);
+	str dest = {NULL, 0};
+	int rc = 0;
+
+	/* the copies of a list go their ways, and are seen to one by one */
+	if(in.to_isf)
+		dest = cpm_isf_uri();
+	else if(in.rcpts == NULL)
+		dest = *GET_RURI(msg);
+	if(no == NULL && !cpm_text_next_hop_resolves(msg, dest))
+		no = "unreachable";
+	if(no)
+		rc = cpm_reject(msg, no, in.detail, (str){NULL, 0});
+	else
+		take(msg, &in);
+	cpm_rcpts_free(&in.rcpts);
+	return rc < 0 ? -1 : 0;
 }
 
 int cpm_b2b_parse(sip_msg_t *msg)

@@ -8,6 +8,7 @@
 
 #include "../../core/parser/msg_parser.h"
 #include "cpm_hdr.h"
+#include "cpm_rcpts.h"
 #include "cpm_session.h"
 #include "proto/icsi.h"
 #include "proto/sdp.h"
@@ -19,6 +20,8 @@ typedef struct cpm_invite
 	enum icsi service;
 	struct sdp sdp;
 	struct slice sdp_text;
+	cpm_rcpts_t *rcpts; /* of a list, for cpm_rcpts_free(); NULL: no list */
+	bool to_isf;        /* the destination is neither sip nor tel (OL-18) */
 	const char *detail; /* for the Warning of a refusal */
 } cpm_invite_t;
 
@@ -32,7 +35,7 @@ int cpm_b2b_invite(sip_msg_t *msg);
 /**
  * Check an INVITE (cpm_b2b_check.c).
  *
- * @param in filled
+ * @param in filled; its list is the caller's in every case
  *
  * @return NULL all is well; else the name of the refusal
  */

@@ -106,6 +106,7 @@ static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 	cpm_leg_t *l;
 	bool first = false;
 
+	cpm_dlv_unpace(id, n); /* while the session is there */
 	if(!faked && code == 422 && try_interval(id, n, rpl))
 		return;
 	s = cpm_session_lock(id);
@@ -119,7 +120,6 @@ static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	}
 	cpm_session_unlock(s);
-	cpm_dlv_unpace(id, n);
 	if(!first)
 		return;
 	if(faked) {
@@ -149,6 +149,16 @@ static void vanished(struct cell *t, uint64_t id, unsigned n)
 			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING
 					|| l->state == CPM_L_CANCELLED);
 
+	if(s)
+		cpm_session_unlock(s);
+	if(!lost)
+		return;
+	cpm_dlv_unpace(id, n); /* while the session is there */
+	s = cpm_session_lock(id);
+	l = s ? cpm_session_leg(s, n) : NULL;
+	lost = l
+			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING
+					|| l->state == CPM_L_CANCELLED);
 	if(lost)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	if(s)

@@ -77,6 +77,8 @@ bool cpm_text_next_hop_resolves(sip_msg_t *msg, str dest)
 		hop = msg->dst_uri.len > 0                ? &msg->dst_uri
 				: cpm_conf.outbound_proxy.len > 0 ? &cpm_conf.outbound_proxy
 												  : &dest;
+	if(hop->len <= 0)
+		return true;
 	if(parse_uri(hop->s, hop->len, &uri) < 0 || uri.host.len <= 0)
 		return false;
 	proto = (char)uri.proto;

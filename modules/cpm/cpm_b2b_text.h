@@ -44,7 +44,9 @@ cpm_strs_t *cpm_text_out_dialog(
 
 /* Resolve the next hop here: a worker may wait for DNS as any proxy does, the
  * link process, which will send the INVITE, may not and finds it cached.
- * false: it cannot be resolved. */
+ * false: it cannot be resolved.
+ *
+ * @param dest where it goes when nothing else says so; empty: not known yet */
 bool cpm_text_next_hop_resolves(sip_msg_t *msg, str dest);
 
 #endif

@@ -228,14 +228,19 @@ static void tick_ending(uint64_t id, unsigned n, uint64_t now)
 
 	if(l)
 		l->ring_at = 0;
-	if(gone)
+	if(s)
+		cpm_session_unlock(s);
+	if(again)
+		cpm_leg_end(id, n);
+	if(!gone)
+		return;
+	cpm_dlv_unpace(id, n); /* while the session is there */
+	s = cpm_session_lock(id);
+	l = s ? cpm_session_leg(s, n) : NULL;
+	if(l && l->state == CPM_L_CANCELLED)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	if(s)
 		cpm_session_unlock(s);
-	if(gone)
-		cpm_dlv_unpace(id, n);
-	if(again)
-		cpm_leg_end(id, n);
 }
 
 /* Do f for each leg for which something is due. */
