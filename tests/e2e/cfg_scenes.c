@@ -92,9 +92,13 @@ static void anonymity(struct stage *s)
 
 static void version(struct stage *s)
 {
+	/* the step's own refusal, not that of cpm_originating() behind it */
+	const char *step = "refused: 132";
+
 	refused_with(ALICE(s, REFUSED, "--to", BOB, "--text", "x", "--user-agent",
 						 "CPM-client/OMA1.0"),
 			"132 Version not supported");
+	cr_assert_eq(lab_log_count(s->lab, "cpm", step) > 0, s->by_steps);
 }
 
 const struct scene scenes_pager[] = {{"a text arrives", pager_to_one},
@@ -294,7 +298,8 @@ const struct scene scenes_script[] = {
 
 void scenes_play(const char *script, const struct scene *list)
 {
-	struct stage s = {.lab = lab_own(fmt("LAB_SCRIPT=%s", script), NULL)};
+	struct stage s = {.lab = lab_own(fmt("LAB_SCRIPT=%s", script), NULL),
+			.by_steps = strcmp(script, "steps") == 0};
 
 	s.bob = client_receive(s.lab, "bob", NULL);
 	for(; list->name; list++) {

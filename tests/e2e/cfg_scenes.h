@@ -13,6 +13,7 @@
 struct stage
 {
 	struct lab *lab;
+	bool by_steps;    /* each check is a call of its own */
 	struct proc *bob; /* waits for messages */
 	int bob_got;      /* how many he was sent so far */
 	int isf_got;      /* how many the gateway was */
