@@ -227,12 +227,13 @@ static int refuse(
 {
 	cpm_buf_t b = {0};
 	const char *phrase = r->phrase;
-	bool stateful = true;
+	/* tm holds no request for an address that is neither SIP nor TEL */
+	bool stateful = !cpm_isf_scheme(*GET_RURI(msg));
 	int rc, code = r->code;
 
 	if(msg->REQ_METHOD == METHOD_ACK)
 		return 0;
-	if(!has_transaction()) {
+	if(stateful && !has_transaction()) {
 		/* tm makes no transaction for a Request-URI that it cannot read */
 		rc = cpm_isf_scheme(*GET_RURI(msg)) ? -1 : cpm_tm.t_newtran(msg);
 		if(rc == 0)

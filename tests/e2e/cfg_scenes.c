@@ -181,6 +181,15 @@ static void rule_against_the_gateway(struct stage *s)
 	rule(s, "alice", "");
 }
 
+static void barred_from_the_gateway(struct stage *s)
+{
+	struct proc *p = client_send(s->lab, "mallory", "--to",
+			"mailto:ann@example.com", "--text", "x", NULL);
+
+	sender_ends(p, REFUSED, 15000);
+	refused_with(proc_event(p, "failed", 100), "127 Service not authorised");
+}
+
 static void gateway_by_scheme(struct stage *s)
 {
 	json_t *got;
@@ -200,7 +209,7 @@ const struct scene scenes_list[] = {
 		{"404 sends a text to the gateway", gateway_after_404},
 		{"a rule keeps one user's texts from it", rule_against_the_gateway},
 		{"a mail address leads to the gateway", gateway_by_scheme},
-		{NULL, NULL}};
+		{"but not for a barred user", barred_from_the_gateway}, {NULL, NULL}};
 
 /* ---- large ----------------------------------------------------------------
  */
