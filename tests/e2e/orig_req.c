@@ -134,7 +134,7 @@ struct sip *req_passed(struct ua *ua, const char *what, struct req r)
 	struct sip *on, *end;
 
 	ua_send(ua, text);
-	on = ua_poll(ua, method, r.large ? NULL : call_id, 6000);
+	on = ua_poll(ua, method, NULL, 6000);
 	if(on == NULL) {
 		end = ua_poll(ua, fmt("4xx/%s", method), call_id, 0);
 		cr_assert_fail("%s, %s: not sent on but %.*s", method, what,
@@ -142,7 +142,7 @@ struct sip *req_passed(struct ua *ua, const char *what, struct req r)
 				end ? end->text : "nothing");
 	}
 	ua_answer(ua, on, r.large ? 480 : 200, "");
-	end = ua_wait(ua, fmt("%d/%s", r.large ? 480 : 200, method), call_id, 6000);
+	end = ua_wait(ua, r.large ? "480/INVITE" : "2xx/MESSAGE", call_id, 6000);
 	if(r.large)
 		acknowledge(ua, text, end);
 	return on;

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The PF as application server of an IMS core: which half of the network a
+ * request is in, the S-CSCF's own Route entry, who is believed, what is handed
+ * on, and what happens when the core sends our own requests back to us. 3GPP
+ * TS 24.229 5.7, RFC 3325, 5502, 6050, 7315.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain.h"
+#include "orig_req.h"
+
+E2E_SUITE(orig_ims);
+
+#define W127 "127 Service not authorised"
+#define URN "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
+
+static struct lab *lab;
+static struct ua *ua;
+static struct proc *pf; /* own_pf() */
+
+/* ---- session case ---------------------------------------------------------
+ */
+
+/* What became of a MESSAGE with this Route and these headers: "orig" (checked
+ * and rewritten), "term" (passed on as it is), "none" (nobody's). */
+static const char *case_of(const char *route, const char *headers)
+{
+	const char *call_id, *text;
+	struct sip *m;
+
+	text = req_text(ua, &REQ(.route = route, .headers = headers ? headers : ""),
+			&call_id);
+	ua_send(ua, text);
+	m = ua_poll(ua, "MESSAGE", call_id, 1000);
+	if(m == NULL) {
+		ua_wait(ua, "403/MESSAGE", call_id, 3000);
+		return "none";
+	}
+	ua_answer(ua, m, 200, "");
+	ua_wait(ua, "200/MESSAGE", call_id, 3000);
+	return sip_hdr_nth(m, "P-Preferred-Service", 0) ? "term" : "orig";
+}
+
+E2E_TEST(orig_ims, session_case_is_found_in_what_the_core_says,
+		"OP-22: user of the Route, ;case=, sescase of P-Served-User, ;orig, in "
+		"this order")
+{
+	static const struct
+	{
+		const char *entry;  /* our Route entry without host */
+		const char *served; /* P-Served-User, or NULL */
+		const char *is;
+	} cases[] = {{"<sip:orig@%s:5060;lr>", NULL, "orig"},
+			{"<sip:term@%s:5060;lr>", NULL, "term"},
+			{"<sip:%s:5060;lr;case=orig>", NULL, "orig"},
+			{"<sip:%s:5060;lr;case=term>", NULL, "term"},
+			{"<sip:%s:5060;lr;orig>", NULL, "orig"},
+			{"<sip:pf@%s;lr;ORIG>", NULL, "orig"},
+			{"<sip:%s:5060;lr>", "<sip:alice@cpm.test>;sescase=orig", "orig"},
+			{"<sip:%s:5060;lr>",
+					"\"A;sescase=orig\" <tel:+1555;sescase=orig>;regstate=reg; "
+					"SesCase = term",
+					"term"},
+			/* the more special one decides */
+			{"<sip:%s:5060;lr;orig>", "sip:bob@cpm.test;sescase=term", "term"},
+			{"<sip:orig@%s:5060;lr>", "<sip:bob@cpm.test>;sescase=term",
+					"orig"},
+			{"<sip:term@%s:5060;lr;orig>", NULL, "term"},
+			{"<sip:%s:5060;lr>", NULL, "none"},
+			{"<sip:origin@%s:5060;lr>", NULL, "none"},
+			{"<sip:%s:5060;lr;original>", "<sip:a@b>;sescase=x", "none"}};
+
+	lab = flow_lab(&ua, NULL);
+	for(size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *at = strstr(cases[i].entry, "%s");
+		const char *route = fmt("%.*s%s%s, <sip:mark@%s:5060;lr>",
+				(int)(at - cases[i].entry), cases[i].entry, lab->pf_ip, at + 2,
+				lab->core_ip);
+		const char *served = cases[i].served
+				? fmt("P-Served-User: %s\n", cases[i].served)
+				: NULL;
+
+		cr_assert_str_eq(case_of(route, served), cases[i].is, "%s %s",
+				cases[i].entry, served ? served : "");
+	}
+	/* another server's entry says nothing about us */
+	cr_assert_str_eq(case_of("<sip:orig@192.0.2.77;lr>", NULL), "none");
+}
+
+E2E_TEST(orig_ims, users_of_the_route_are_the_operators_choice,
+		"OP-22: orig_user, term_user")
+{
+	lab = flow_lab(&ua,
+			"modparam(\"cpm\", \"orig_user\", \"cpm-o\")\n"
+			"modparam(\"cpm\", \"term_user\", \"cpm-t\")");
+	cr_assert_str_eq(case_of(fmt("<sip:cpm-o@%s;lr>, <sip:m@%s;lr>", lab->pf_ip,
+									 lab->core_ip),
+							 NULL),
+			"orig");
+	cr_assert_str_eq(case_of(fmt("<sip:cpm-t@%s;lr>, <sip:m@%s;lr>", lab->pf_ip,
+									 lab->core_ip),
+							 NULL),
+			"term");
+	cr_assert_str_eq(case_of(fmt("<sip:orig@%s;lr>, <sip:m@%s;lr>", lab->pf_ip,
+									 lab->core_ip),
+							 NULL),
+			"none");
+}
+
+/* Each way of telling, through the whole network. */
+static void trigger_by(const char *way)
+{
+	struct proc *bob, *alice;
+
+	lab = lab_own(fmt("LAB_TRIGGER_BY=%s", way), NULL);
+	bob = client_receive(lab, "bob", NULL);
+	alice = client_send(lab, "alice", "--to", BOB, "--text", "hello", NULL);
+	sender_ends(alice, SENT, 15000);
+	header_is(received(bob, 0), "P-Asserted-Service", URN "msg");
+	alice = client_send(lab, "alice", "--to", BOB, "--file",
+			test_file("x", 20000, false), NULL);
+	sender_ends(alice, SENT, 15000);
+	cr_assert_eq(lab_stat(lab, "messages_pager"), 1);
+	cr_assert_eq(lab_stat(lab, "messages_large"), 1);
+	lab_idle(lab, 6000);
+}
+
+E2E_TEST(orig_ims, core_tells_by_a_route_parameter, "OP-22 OL-18/part: ;orig")
+{
+	trigger_by("param");
+}
+
+E2E_TEST(orig_ims, core_tells_by_the_served_user,
+		"OP-22 OL-18/part: P-Served-User")
+{
+	trigger_by("served-user");
+}
+
+/* ---- the S-CSCF's Route ---------------------------------------------------
+ */
+
+E2E_TEST(orig_ims, route_below_ours_is_kept_byte_for_byte,
+		"OP-22 OP-37/part OL-18/part: MESSAGE, INVITE, exploded MESSAGE and "
+		"the ISF by way of the core")
+{
+	const char *mark, *next, *ours, *route, *call_id;
+	struct sip *m;
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"isf_mode\", \"core\")");
+	mark = fmt("<sip:iscmark@%s:5060;lr;s=2;h=0;d=0;"
+			   "a=7369703A616c696365>",
+			lab->core_ip);
+	next = "\"S, 2\" <sip:Far%20away@192.0.2.9;lr;Odi=\"x\">;x=y";
+	ours = fmt("<sip:orig@%s:5060;lr>", lab->pf_ip);
+	route = fmt("%s, %s, %s", ours, mark, next);
+	m = req_passed(ua, "MESSAGE", REQ(.route = route));
+	cr_assert(strstr(m->text, mark) != NULL, "%s", m->text);
+	cr_assert(strstr(m->text, next) != NULL, "%s", m->text);
+	cr_assert(strstr(m->text, ours) == NULL, "%s", m->text);
+	m = req_passed(ua, "INVITE", REQ(.large = true, .route = route));
+	cr_assert(strstr(m->text, mark) != NULL, "%s", m->text);
+	cr_assert(strstr(m->text, next) != NULL, "%s", m->text);
+	cr_assert(strstr(m->text, ours) == NULL, "%s", m->text);
+	cr_assert(strstr(m->text, mark) < strstr(m->text, next));
+	m = req_passed(ua, "exploded",
+			REQ(.route = route, .ruri = "sip:exploder@cpm.test",
+					.type = "multipart/mixed;boundary=b1",
+					.body = fmt("--b1\nContent-Type: message/cpim\n\n%s\n--b1\n"
+								"Content-Type: application/"
+								"resource-lists+xml\nContent-Disposition: "
+								"recipient-list\n\n<resource-lists "
+								"xmlns=\"urn:ietf:params:xml:ns:"
+								"resource-lists\"><list><entry "
+								"uri=\"sip:bob@cpm.test\"/></list>"
+								"</resource-lists>\n--b1--\n",
+							pager_cpim())));
+	cr_assert(strstr(m->text, mark) != NULL, "%s", m->text);
+	cr_assert(strstr(m->text, next) != NULL, "%s", m->text);
+	/* the core's own entries come before that of the ISF */
+	ua_send(ua, req_text(ua, &REQ(.route = route), &call_id));
+	m = ua_wait(ua, "MESSAGE", call_id, 6000);
+	ua_answer(ua, m, 404, "");
+	m = ua_wait(ua, "MESSAGE", call_id, 6000);
+	cr_assert(strstr(m->text, mark) != NULL, "%s", m->text);
+	cr_assert(strstr(m->text, next) != NULL, "%s", m->text);
+	cr_assert(strstr(m->text, next)
+					< strstr(m->text, fmt("<sip:%s:5060", lab->isf_ip)),
+			"%s", m->text);
+	ua_answer(ua, m, 200, "");
+	ua_wait(ua, "200/MESSAGE", call_id, 6000);
+	lab_idle(lab, 6000);
+}
+
+/* ---- trust ----------------------------------------------------------------
+ */
+
+/* A Kamailio of the test's own, pager messages alone: all that comes in goes
+ * through cpm_originating(), whoever sends it. */
+static void own_pf(const char *params, const char *before)
+{
+	static const char native[] =
+			"#!KAMAILIO\n"
+			"debug=2\nlog_stderror=yes\nchildren=2\ndisable_tcp=yes\n"
+			"auto_aliases=no\nserver_signature=no\nlisten=udp:%s:5060\n"
+			"loadmodule \"kex.so\"\nloadmodule \"ctl.so\"\n"
+			"loadmodule \"tm.so\"\nloadmodule \"sl.so\"\n"
+			"loadmodule \"rr.so\"\nloadmodule \"pv.so\"\n"
+			"loadmodule \"xlog.so\"\nloadmodule \"textops.so\"\n"
+			"loadmodule \"siputils.so\"\nloadmodule \"%s/cpm.so\"\n"
+			"modparam(\"ctl\", \"binrpc\", \"%s\")\n"
+			"modparam(\"cpm\", \"relay_socket\", \"%s\")\n"
+			"modparam(\"cpm\", \"contact\", \"sip:%s:5060\")\n%s\n"
+			"request_route {\n"
+			"	if(is_method(\"ACK\")) exit;\n"
+			"	loose_route();\n%s\n"
+			"	cpm_originating();\n"
+			"	sl_send_reply(\"404\", \"Not Found\");\n"
+			"}\n";
+	const char *bin = getenv("CPM_BIN") ? getenv("CPM_BIN") : "build/gcc";
+	const char *cfg = test_path("own.cfg");
+	FILE *f;
+
+	lab = lab_own("LAB_WITHOUT=core isf relay cpm", NULL);
+	f = fopen(cfg, "w");
+	cr_assert(f != NULL);
+	fprintf(f, native, lab->pf_ip, bin, lab->cpm_ctl, lab->relay_sock,
+			lab->pf_ip, params, before);
+	fclose(f);
+	pf = proc_start("kamailio",
+			(const char *const[]){"kamailio", "-f", cfg, "-DD", "-E", "-m",
+					"32", "-M", "8", "-Y", fmt("%s/run", lab->dir), NULL});
+	ua = ua_open(lab->core_ip, lab->pf_ip);
+	for(int i = 0; i < 100; i++) {
+		const char *call_id;
+
+		ua_send(ua, req_text(ua, &REQ(.without = "Accept-Contact"), &call_id));
+		if(ua_poll(ua, "404/MESSAGE", call_id, 100))
+			return;
+		cr_assert(!proc_ended(pf), "%s", proc_stderr(pf));
+	}
+	cr_assert_fail("the PF does not answer: %s", proc_stderr(pf));
+}
+
+#define NETWORK                                                                \
+	"P-Served-User: <sip:alice@cpm.test>;sescase=orig\n"                       \
+	"P-Charging-Vector: icid-value=1234bc9876e;icid-generated-at=192.0.6.8;"   \
+	"orig-ioi=home1.net\n"                                                     \
+	"P-Charging-Function-Addresses: ccf=192.1.1.1; ecf=192.1.1.3\n"            \
+	"P-Access-Network-Info: 3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=2341\n"       \
+	"P-Visited-Network-ID: \"Visited network 1\"\n"
+
+static const char *const network[] = {"P-Asserted-Identity",
+		"P-Asserted-Service", "P-Served-User", "P-Charging-Vector",
+		"P-Charging-Function-Addresses", "P-Access-Network-Info",
+		"P-Visited-Network-ID"};
+
+E2E_TEST(orig_ims, without_a_list_everyone_is_trusted,
+		"OP-09 OP-10: what the network has asserted stays, and the log warns")
+{
+	struct sip *m;
+
+	own_pf("", "");
+	m = req_passed(ua, "all trusted",
+			REQ(.without = "P-Preferred-Service",
+					.headers = NETWORK "P-Asserted-Service: " URN "msg\n"));
+	for(size_t i = 0; i < sizeof(network) / sizeof(*network); i++)
+		cr_assert_str_neq(sip_hdr(m, network[i]), "", "%s", network[i]);
+	cr_assert(strstr(proc_stderr(pf), "trusted_peers is not set") != NULL);
+}
+
+E2E_TEST(orig_ims, strangers_assertions_are_removed,
+		"OP-01 OP-09: an identity that the script has found out replaces them")
+{
+	struct sip *m;
+
+	/* the core is a stranger here; the script knows one user by himself */
+	own_pf("modparam(\"cpm\", \"trusted_peers\", \"192.0.2.1, 2001:db8::/64, "
+		   "192.0.2.128/25\")",
+			"	if(is_present_hf(\"X-Password\"))\n"
+			"		$cpm(asserted) = \"sip:carol@cpm.test\";");
+	req_refused(ua, "nobody we know", 403, W127, REQ(.headers = NETWORK));
+	req_refused(ua, "served user of a stranger", 403, W127,
+			REQ(.without = "P-Asserted-Identity", .headers = NETWORK));
+	m = req_passed(ua, "authenticated here",
+			REQ(.headers = NETWORK "X-Password: good\n"
+								   "P-Asserted-Identity: <tel:+15550101>\n"
+								   "P-Asserted-Service: urn:x\n"));
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Identity"), "<sip:carol@cpm.test>");
+	cr_assert_null(sip_hdr_nth(m, "P-Asserted-Identity", 1));
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), URN "msg");
+	cr_assert_null(sip_hdr_nth(m, "P-Asserted-Service", 1));
+	for(size_t i = 2; i < sizeof(network) / sizeof(*network); i++)
+		cr_assert_str_eq(sip_hdr(m, network[i]), "", "%s", network[i]);
+	/* an asserted service of his own alone is no reason to refuse him */
+	m = req_passed(ua, "no preferred service",
+			REQ(.without = "P-Preferred-Service",
+					.headers = "X-Password: good\n"
+							   "P-Asserted-Service: urn:x\n"));
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), "");
+}
+
+E2E_TEST(orig_ims, networks_of_trusted_peers,
+		"OP-01: addresses and networks, of both families")
+{
+	own_pf("modparam(\"cpm\", \"trusted_peers\", \"2001:db8::1 , "
+		   "127.20.0.0/16,192.0.2.1\")",
+			"	if(!cpm_trusted()) { cpm_reject(\"127\"); exit; }");
+	req_passed(ua, "inside", REQ(.headers = "Subject: x\n"));
+}
+
+E2E_TEST(orig_ims, identity_has_an_address_and_a_number,
+		"OP-21/part OL-01: two identities in one field or two; the served user "
+		"when there is none")
+{
+	struct sip *m;
+
+	own_pf("",
+			"	$cpm(case) = \"orig\";\n"
+			"	append_hf(\"X-Seen: $cpm(asserted) $cpm(asserted_tel) "
+			"$cpm(served_user) $cpm(mode) $cpm(trusted)\\r\\n\");");
+	m = req_passed(ua, "one field",
+			REQ(.headers = "P-Asserted-Identity: \"A, B\" "
+						   "<sip:alice@cpm.test>, <tel:+15550101>\n"));
+	cr_assert_str_eq(sip_hdr(m, "X-Seen"),
+			"sip:alice@cpm.test tel:+15550101 sip:alice@cpm.test pager 1");
+	m = req_passed(ua, "two fields",
+			REQ(.headers = "P-Asserted-Identity: <tel:+15550101>\n"
+						   "P-Asserted-Identity: <sip:alice@cpm.test>\n"
+						   "P-Served-User: <sip:a@x>;sescase=orig\n"));
+	cr_assert_str_eq(sip_hdr(m, "X-Seen"),
+			"tel:+15550101 tel:+15550101 sip:a@x pager 1");
+	cr_assert_str_eq(
+			sip_hdr_nth(m, "P-Asserted-Identity", 1), "<sip:alice@cpm.test>");
+	m = req_passed(ua, "none but the served user",
+			REQ(.without = "P-Asserted-Identity",
+					.headers = "P-Served-User: <sip:a@x>;sescase=orig\n"));
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Identity"), "<sip:a@x>");
+	/* what is no address is no identity */
+	req_refused(ua, "broken served user", 403, W127,
+			REQ(.without = "P-Asserted-Identity",
+					.headers = "P-Served-User: <sip:a@x\n"));
+}
+
+/* ---- what is handed on ----------------------------------------------------
+ */
+
+E2E_TEST(orig_ims, charging_and_access_are_handed_on,
+		"OP-28/part OL-11: 3GPP TS 24.229 5.7.5, the same icid on the new leg")
+{
+	static const char *const lines[][2] = {
+			{"P-Asserted-Identity", "<sip:alice@cpm.test>, <tel:+15550101>"},
+			{"P-Served-User", "<sip:alice@cpm.test>;sescase=orig"},
+			{"P-Charging-Vector",
+					"icid-value=1234bc9876e;icid-generated-at=192.0.6.8;"
+					"orig-ioi=home1.net"},
+			{"P-Charging-Function-Addresses", "ccf=192.1.1.1; ecf=192.1.1.3"},
+			{"P-Access-Network-Info",
+					"3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=2341"},
+			{"P-Visited-Network-ID", "\"Visited network 1\""},
+			{"History-Info", "<sip:bob@cpm.test>;index=1"},
+			{"User-to-User", "56a390f3d2b7310023a2;encoding=hex"},
+			{"Privacy", "none"}, {"Priority", "urgent"}, {"Subject", "x"},
+			{"Reply-To", "<sip:alice@other.test>"},
+			{"Referred-By", "<sip:r@x>"}, {"InReplyTo-Contribution-ID", "abc"},
+			{"Organization", "O"}, {"Geolocation-Routing", "no"},
+			{"Session-ID", "ab30317f1a784dc48ff824d0d3715d86"},
+			{"Conversation-ID", "conv-7"}, {"Contribution-ID", "contr-7"},
+			{"Reject-Contact", "*;actor=\"msg-taker\""},
+			{"Request-Disposition", "no-fork"}};
+	const char *all = "";
+
+	for(size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+		all = fmt("%s%s: %s\n", all, lines[i][0], lines[i][1]);
+	lab = flow_lab(&ua, NULL);
+	for(int large = 0; large < 2; large++) {
+		struct sip *m =
+				req_passed(ua, "headers", REQ(.large = large, .headers = all));
+
+		for(size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+			cr_assert_str_eq(sip_hdr(m, lines[i][0]), lines[i][1], "%d %s",
+					large, lines[i][0]);
+			cr_assert_null(sip_hdr_nth(m, lines[i][0], 1), "%s", lines[i][0]);
+		}
+	}
+	lab_idle(lab, 6000);
+}
+
+/* ---- loops ----------------------------------------------------------------
+ */
+
+/* Send what the PF has sent to the PF once more, as a core does whose filter
+ * criterion matches again. */
+static void again(struct sip *m)
+{
+	const char *rest = strstr(m->text, "\r\n") + 2;
+
+	ua_send(ua,
+			fmt("%.*sVia: SIP/2.0/UDP %s:5060;branch=z9hG4bKagain%lu\r\n"
+				"Route: <sip:orig@%s:5060;lr>\r\n%s",
+					(int)(rest - m->text), m->text, ua_address(ua), m->at,
+					ua_pf(ua), rest));
+}
+
+E2E_TEST(orig_ims, what_comes_back_is_passed_on_as_it_is,
+		"OP-22: a second pass through the originating trigger, in which the "
+		"checks would refuse it")
+{
+	const char *call_id, *text;
+	struct sip *m, *m2;
+
+	/* a limit that shrinks meanwhile shows whether it is checked again */
+	lab = flow_lab(&ua, NULL);
+	text = req_text(
+			ua, &REQ(.headers = "User-Agent: CPM-client/OMA2.2\n"), &call_id);
+	ua_send(ua, text);
+	m = ua_wait(ua, "MESSAGE", call_id, 6000);
+	cr_assert_str_neq(sip_hdr(m, "X-CPM-PF"), "");
+	lab_rpc(lab, "cpm",
+			"htable.sets cpm_rules sip:alice@cpm.test max_message=10");
+	again(m);
+	m2 = ua_wait(ua, "MESSAGE", call_id, 6000);
+	cr_assert_str_eq(sip_hdr(m2, "X-CPM-PF"), sip_hdr(m, "X-CPM-PF"));
+	cr_assert_null(sip_hdr_nth(m2, "X-CPM-PF", 1));
+	cr_assert_str_eq(sip_body(m2), sip_body(m));
+	cr_assert_eq(lab_stat(lab, "messages_looped"), 1);
+	cr_assert_eq(lab_stat(lab, "messages_pager"), 1);
+	ua_answer(ua, m2, 200, "");
+	ua_answer(ua, m, 200, "");
+	ua_wait(ua, "200/MESSAGE", call_id, 6000);
+}
+
+E2E_TEST(orig_ims, forged_mark_is_none,
+		"OP-01 OP-03: another message, another sender, another wish, an old "
+		"mark: all are checked")
+{
+	const char *call_id, *mark, *id, *body = pager_cpim();
+	struct sip *m;
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"anonymity\", 0)");
+	ua_send(ua, req_text(ua, &REQ(.headers = "Subject: x\n"), &call_id));
+	m = ua_wait(ua, "MESSAGE", call_id, 6000);
+	mark = fmt("X-CPM-PF: %s\n", sip_hdr(m, "X-CPM-PF"));
+	ua_answer(ua, m, 200, "");
+	ua_wait(ua, "200/MESSAGE", call_id, 6000);
+	lab_rpc(lab, "cpm",
+			"htable.sets cpm_rules sip:alice@cpm.test "
+			"authorised=0");
+	/* the text's last Call-ID is replaced by that of the marked message */
+	for(int i = 0; i < 5; i++) {
+		static const char *const headers[] = {"",
+				"P-Asserted-Identity: <sip:mallory@cpm.test>\n",
+				"Privacy: id\n", "", ""};
+		const char *h = fmt("%s%s", headers[i], mark), *text, *at;
+
+		if(i == 4) {
+			/* as if an hour ago */
+			at = strstr(mark, ";t=");
+			h = fmt("%.*s;t=%ld%s", (int)(at - mark), mark,
+					strtol(at + 3, NULL, 10) - 3600, strchr(at + 1, ';'));
+		}
+		text = req_text(ua,
+				&REQ(.headers = h, .body = i == 3 ? fmt("%sX", body) : body),
+				&id);
+		if(i > 0) {
+			at = strstr(text, id);
+			text = fmt("%.*s%s%s", (int)(at - text), text, call_id,
+					at + strlen(id));
+			id = call_id;
+		}
+		ua_send(ua, text);
+		m = ua_poll(ua, "403/MESSAGE", id, 6000);
+		cr_assert(m != NULL, "forgery %d", i);
+	}
+	cr_assert_eq(ua_count(ua, "MESSAGE", NULL), 1);
+	cr_assert_eq(lab_stat(lab, "messages_looped"), 0);
+}
+
+E2E_TEST(orig_ims, core_that_triggers_twice_does_no_harm,
+		"OP-22 OL-06 OL-18/part: MESSAGE and INVITE through a core whose "
+		"filter criterion is too wide")
+{
+	const char *file = test_file("x", 20000, false);
+	struct proc *bob;
+
+	lab = lab_own("LAB_TRIGGER_AGAIN=1", NULL);
+	bob = client_receive(lab, "bob", NULL);
+	sender_ends(client_send(lab, "alice", "--to", BOB, "--text", "hello", NULL),
+			SENT, 15000);
+	sender_ends(client_send(lab, "alice", "--to", BOB, "--file", file, NULL),
+			SENT, 15000);
+	cr_assert_str_eq(file_sha256(received_file(bob, 1)), file_sha256(file));
+	cr_assert_eq(json_array_size(proc_events(bob, "received")), 2);
+	cr_assert_eq(lab_stat(lab, "messages_looped"), 2);
+	cr_assert_eq(lab_stat(lab, "messages_pager"), 1);
+	cr_assert_eq(lab_stat(lab, "messages_large"), 1);
+	lab_idle(lab, 6000);
+}
