@@ -93,6 +93,10 @@ void cpm_dlv_ready(uint64_t id, unsigned n);
  * where policy allows), or it has failed. Ends the leg. */
 void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *f);
 
+/* MSRP with peer n has failed before he had all of it.
+ * @param status of his answer; 0: connection refused or lost */
+void cpm_dlv_media_failed(uint64_t id, unsigned n, int status);
+
 /* Peer n has all of the message, by the relay's word: BYE to him, but for a
  * pair, where the originator hangs up. */
 void cpm_dlv_done(uint64_t id, unsigned n);

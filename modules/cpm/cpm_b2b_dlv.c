@@ -13,6 +13,7 @@
 #include "cpm_isf.h"
 #include "cpm_pace.h"
 #include "cpm_stats.h"
+#include "cpm_switch.h"
 
 static const str no_reason = {NULL, 0};
 
@@ -283,6 +284,21 @@ void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 	decide(id);
 }
 
+/* In a session of an INVITE the sender is told by MSRP, and no other attempt is
+ * made: part of the content may have been taken. */
+void cpm_dlv_media_failed(uint64_t id, unsigned n, int status)
+{
+	cpm_failure_t f = {.why = CPM_END_MEDIA};
+	cpm_session_t *s = cpm_session_lock(id);
+
+	if(s == NULL)
+		return;
+	f.isf = s->kind == CPM_UAS_MESSAGE; /* OP-44 */
+	cpm_session_unlock(s);
+	f.answer = cpm_reject_answer(cpm_switch_refusal(status), NULL, &f.code);
+	cpm_dlv_failed(id, n, &f);
+}
+
 /* ---- one has it ---- */
 
 static void decided_done(uint64_t id, unsigned n)
@@ -364,8 +380,7 @@ void cpm_dlv_leg_gone(uint64_t id, unsigned n)
 	if(s)
 		cpm_session_unlock(s);
 	if(open)
-		cpm_dlv_failed(
-				id, n, &(cpm_failure_t){.why = CPM_END_MEDIA, .code = 480});
+		cpm_dlv_media_failed(id, n, 0);
 }
 
 void cpm_dlv_left(uint64_t id, bool asked)

@@ -30,6 +30,7 @@ cpm_conf_t cpm_conf = {
 		.session_expires = 900,
 		.min_se = 90,
 		.ring_timeout = 60000,
+		.switch_timeout = 25000,
 		.max_message = 104857600,
 		.pager_limit = 1300,
 		.authorised = 1,
@@ -70,6 +71,7 @@ param_export_t cpm_params[] = {
 		{"session_expires", PARAM_INT, &cpm_conf.session_expires},
 		{"min_se", PARAM_INT, &cpm_conf.min_se},
 		{"ring_timeout", PARAM_INT, &cpm_conf.ring_timeout},
+		{"switch_timeout", PARAM_INT, &cpm_conf.switch_timeout},
 		{"max_message", PARAM_INT, &cpm_conf.max_message},
 		{"pager_limit", PARAM_INT, &cpm_conf.pager_limit},
 		{"min_client_version", PARAM_STR, &cpm_conf.min_client_version},
@@ -126,6 +128,8 @@ static int check_numbers(void)
 	bad |= check_range("session_expires", cpm_conf.session_expires,
 			cpm_conf.min_se, 1799); /* below 1800: OL-14 */
 	bad |= check_range("ring_timeout", cpm_conf.ring_timeout, 100, 180000);
+	/* timer F of the sender is 32 s */
+	bad |= check_range("switch_timeout", cpm_conf.switch_timeout, 1000, 31000);
 	bad |= check_range("version_required", cpm_conf.version_required, 0, 1);
 	bad |= check_range("clock_skew", cpm_conf.clock_skew, 0, 86400);
 	bad |= check_range("max_message", cpm_conf.max_message, 0, INT_MAX);

@@ -42,24 +42,6 @@ static int leg_of(const json_t *params, unsigned *n)
 	return 0;
 }
 
-/* The status of a peer's MSRP as the originator of a MESSAGE is told it, who
- * knows SIP only (RFC 4975 section 10). */
-static int sip_code(json_int_t status)
-{
-	switch(status) {
-		case 403:
-		case 413:
-		case 415:
-		case 501:
-			return (int)status;
-		case 400:
-		case 506:
-			return 480;
-		default:
-			return 408;
-	}
-}
-
 static void on_delivered(uint64_t id, unsigned n, json_int_t bytes)
 {
 	cpm_session_t *s = cpm_session_lock(id);
@@ -85,7 +67,6 @@ static void on_failed(
 	bool news = l && !l->failed && !l->delivered && s->state != CPM_S_CLOSING
 			&& !(n == CPM_IN && s->keep && s->received);
 	bool all = news && (n == CPM_IN || cpm_session_is_pair(s));
-	bool may = news && s->kind == CPM_UAS_MESSAGE;
 
 	if(news)
 		l->failed = true;
@@ -99,10 +80,7 @@ static void on_failed(
 	LM_NOTICE("session " CPM_ID_FMT " leg %u: MSRP failed: %d %s\n",
 			CPM_ID_ARG(id), n, (int)status, error ? error : "");
 	if(!all)
-		cpm_dlv_failed(id, n,
-				&(cpm_failure_t){.why = CPM_END_MEDIA,
-						.code = sip_code(status),
-						.isf = may});
+		cpm_dlv_media_failed(id, n, (int)status);
 }
 
 static void on_received(uint64_t id, bool whole)

@@ -2,8 +2,8 @@
  *
  * Pager mode, originating: a MESSAGE is checked, its service header rewritten,
  * missing ids added, and tm relays it; the final response received is the final
- * response given. One to the EXPLODER-URI goes to cpm_fanout_in.c
- * (OMA-TS-CPM_Conv_Fnct 8.2.1.1, OP-02 to OP-24).
+ * response given. One to the EXPLODER-URI goes to cpm_fanout_in.c, one over the
+ * pager limit to cpm_switch.c (OMA-TS-CPM_Conv_Fnct 8.2.1.1, OP-02 to OP-24).
  */
 #include <errno.h>
 #include <string.h>
@@ -26,32 +26,45 @@
 #include "cpm_service.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
+#include "cpm_switch.h"
 #include "cpm_trust.h"
 #include "proto/cpim.h"
 
-/* What both kinds of pager message carry: 400, or 413 when it is too long. */
+/* What both kinds of pager message carry: not over the policy's limit, and a
+ * wrapper that can be read. */
 static const char *check_cpim(sip_msg_t *msg, struct slice text,
 		struct cpim *out, const char **detail)
 {
-	if(cpm_check_bytes(msg, text.n))
-		return "133";
-	if(text.n > (size_t)cpm_req(msg)->pager_limit)
-		return "too-large"; /* large message mode one day (OP-25) */
-	if(cpim_parse(text, out) < 0) {
+	const char *no = cpm_check_bytes(msg, text.n);
+
+	if(no == NULL && cpim_parse(text, out) < 0) {
 		*detail = "Malformed CPIM";
-		return "bad-request";
+		no = "bad-request";
 	}
-	return NULL;
+	return no;
 }
 
-static const char *check_body(sip_msg_t *msg, const char **detail)
+/* The whole body, or beside the list of an ad-hoc group (RFC 5365), which is
+ * the Controlling Function's business. */
+static const char *check_body(
+		sip_msg_t *msg, struct slice *text, const char **detail)
 {
-	str type = cpm_hdr_get(msg, "Content-Type");
+	str v = cpm_hdr_get(msg, "Content-Type");
+	struct slice type = mime_type(slice_of(v.s, (size_t)v.len));
 	struct cpim cpim;
+	const char *no;
 
-	if(!mime_type_is(slice_of(type.s, (size_t)type.len), SLICE("message/cpim")))
+	if(!slice_ieq(type, SLICE("message/cpim"))
+			&& !slice_istarts(type, SLICE("multipart/")))
 		return "content";
-	return check_cpim(msg, cpm_body(msg), &cpim, detail);
+	no = cpm_exploder_cpim(msg, text, detail);
+	return no ? no : check_cpim(msg, *text, &cpim, detail);
+}
+
+/* OP-11: is it a large message? */
+static bool is_large(sip_msg_t *msg, struct slice text)
+{
+	return text.n > (size_t)cpm_req(msg)->pager_limit;
 }
 
 /* Receivers insist on the ids that older senders do not have. */
@@ -114,13 +127,19 @@ int cpm_pager(sip_msg_t *msg)
 {
 	const char *detail = NULL;
 	const char *no = cpm_check(msg);
+	struct slice text;
 
 	if(no == NULL && ki_cpm_service_header(msg) < 0)
 		no = "127"; /* OP-10 */
 	if(no == NULL && cpm_is_exploder(msg))
 		return ki_cpm_explode(msg);
 	if(no == NULL)
-		no = check_body(msg, &detail);
+		no = check_body(msg, &text, &detail);
+	if(no == NULL && is_large(msg, text)) {
+		no = cpm_switch(msg, text, NULL, &detail); /* OP-25 */
+		if(no == NULL)
+			return 0;
+	}
 	if(no == NULL
 			&& (add_ids(msg) < 0 || cpm_trust_apply(msg) < 0
 					|| cpm_loop_mark(msg, CPM_CASE_ORIG) < 0))
@@ -160,9 +179,14 @@ int ki_cpm_explode(sip_msg_t *msg)
 			|| !cpm_is_exploder(msg))
 		return -1;
 	no = check_list(msg, &m, &detail);
-	if(no == NULL)
+	if(no == NULL && !is_large(msg, m.text))
 		return cpm_fanout_message(msg, &m);
-	cpm_rcpts_free(&m.rcpts);
+	if(no)
+		cpm_rcpts_free(&m.rcpts);
+	else
+		no = cpm_switch(msg, m.text, m.rcpts, &detail); /* takes the list */
+	if(no == NULL)
+		return 0;
 	cpm_reject(msg, no, detail, (str){NULL, 0});
 	return 0;
 }

@@ -61,6 +61,8 @@ static counter_def_t defs[] = {
 		STAT(CPM_STAT_PAGER, "messages_pager", "pager messages passed on"),
 		STAT(CPM_STAT_LARGE, "messages_large",
 				"large-message INVITEs that became sessions"),
+		STAT(CPM_STAT_SWITCHED, "messages_switched",
+				"pager messages that went on as large ones"),
 		STAT(CPM_STAT_REFUSED, "messages_refused",
 				"requests refused by a check"),
 		STAT(CPM_STAT_LOOPED, "messages_looped",

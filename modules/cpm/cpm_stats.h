@@ -12,6 +12,7 @@ typedef enum cpm_stat
 	/* messages */
 	CPM_STAT_PAGER,           /* pager messages passed on */
 	CPM_STAT_LARGE,           /* large-message INVITEs that became sessions */
+	CPM_STAT_SWITCHED,        /* pager messages that went on as large ones */
 	CPM_STAT_REFUSED,         /* requests refused by a check */
 	CPM_STAT_LOOPED,          /* requests that came back and were passed on */
 	CPM_STAT_EXPLODED,        /* messages to many that were taken */

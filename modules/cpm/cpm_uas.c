@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../core/dprint.h"
+#include "../../core/error.h"
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
 
@@ -58,7 +59,11 @@ static bool reply(const struct job *j)
 	} else if(reason.len > 0) {
 		cpm_buf_str(&text, reason);
 	} else {
-		cpm_buf_lit(&text, j->code < 300 ? "OK" : "Server Internal Error");
+		cpm_buf_lit(&text, error_text(j->code));
+	}
+	if(headers.len <= 0) {
+		cpm_hdr_server(&b);
+		headers = cpm_buf_get(&b);
 	}
 	cpm_buf_add(&text, "", 1); /* tm wants a C string inside */
 	if(!b.bad && !text.bad

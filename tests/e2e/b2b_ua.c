@@ -81,9 +81,24 @@ void ua_send(struct ua *ua, const char *text)
 			wire[n++] = '\r';
 		wire[n++] = *p;
 	}
-	if(send(ua->fd, wire, n, 0) != (ssize_t)n)
-		cr_log_warn("a packet to %s could not be sent", ua->pf_ip);
+	ua_put(ua, wire, n);
 	free(wire);
+}
+
+void ua_put(struct ua *ua, const void *p, size_t n)
+{
+	if(send(ua->fd, p, n, 0) != (ssize_t)n)
+		cr_log_warn("a packet to %s could not be sent", ua->pf_ip);
+}
+
+const char *ua_ip(const struct ua *ua)
+{
+	return ua->ip;
+}
+
+const char *ua_pf_ip(const struct ua *ua)
+{
+	return ua->pf_ip;
 }
 
 static void keep(struct ua *ua, const char *text)

@@ -52,6 +52,13 @@ const char *ua_pf(const struct ua *ua);
 /* Send text; every \n becomes CRLF. */
 void ua_send(struct ua *ua, const char *text);
 
+/* Send bytes as they are. */
+void ua_put(struct ua *ua, const void *p, size_t n);
+
+/* Its own address and the PF's. */
+const char *ua_ip(const struct ua *ua);
+const char *ua_pf_ip(const struct ua *ua);
+
 /**
  * Take the first message that fits.
  *

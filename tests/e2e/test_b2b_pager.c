@@ -3,7 +3,6 @@
  * Pager messages through the originating PF: what is rewritten, what is
  * refused, whose answer counts. OMA-TS-CPM_Conv_Fnct 8.2.1.1.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "b2b_flow.h"
@@ -50,15 +49,12 @@ E2E_TEST(b2b_pager, service_is_asserted_and_the_rest_kept,
 }
 
 E2E_TEST(b2b_pager, what_is_no_pager_message_is_refused,
-		"OP-04 OP-10: 403, 413, 415, 400, 480")
+		"OP-04 OP-10: 403, 415, 400, 480")
 {
-	char *big = calloc(1, 2000);
 	struct sip *m;
 
 	lab = flow_lab(&ua, NULL);
-	memset(big, 'x', 1999);
 	refused(415, "Content-Type: text/plain\n", "hello");
-	refused(413, NULL, fmt("%s%s", pager_cpim(), big));
 	refused(400, NULL, "this is no CPIM");
 	m = refused(403,
 			"P-Preferred-Service: urn:x\nP-Asserted-Service: "
@@ -66,7 +62,6 @@ E2E_TEST(b2b_pager, what_is_no_pager_message_is_refused,
 			NULL);
 	cr_assert(strstr(sip_hdr(m, "Warning"), "127") != NULL);
 	refused(480, "Expires: 60\nDate: Sat, 13 Nov 2010 23:29:00 GMT\n", NULL);
-	free(big);
 }
 
 E2E_TEST(b2b_pager, retransmissions_are_absorbed, "OP-24: RFC 3261 17.2.2")

@@ -12,8 +12,7 @@
 
 #define PAYLOAD_PARTS_MAX 64  /* parts of one payload, nested ones too */
 #define PAYLOAD_DEPTH_MAX 4   /* multiparts within each other */
-#define PAYLOAD_TEXT_MAX 2048 /* bytes that suffice for what is written here   \
-							   */
+#define PAYLOAD_TEXT_MAX 2048 /* bytes that suffice for what is written */
 
 /**
  * List the types of a payload, without parameters, in the order of the text:
