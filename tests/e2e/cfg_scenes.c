@@ -11,6 +11,8 @@
 #include "b2b_ua.h"
 #include "chain.h"
 
+#define EXPLODER "sip:exploder@cpm.test"
+
 /* alice's message ends so; the last event. */
 static json_t *alice(struct stage *s, int code, const char *const o[])
 {
@@ -109,8 +111,6 @@ const struct scene scenes_pager[] = {{"a text arrives", pager_to_one},
 
 /* ---- lists and the gateway, pager ------------------------------------------
  */
-
-#define EXPLODER "sip:exploder@cpm.test"
 
 static void list_to_two(struct stage *s)
 {
@@ -246,9 +246,42 @@ static void cancelled(struct stage *s)
 	proc_wait(carol, 5000);
 }
 
+static void large_to_two(struct stage *s)
+{
+	const char *file = test_file("album", 150000, false);
+	struct proc *carol = client_receive(s->lab, "carol", "--count", "1", NULL);
+
+	cr_assert_eq(event_number(ALICE(s, SENT, "--exploder", EXPLODER, "--to",
+									  BOB, "--to", CAROL, "--file", file),
+						 "msrp_status"),
+			200);
+	bob_has(s, file);
+	cr_assert_str_eq(file_sha256(received_file(carol, 0)), file_sha256(file));
+	cr_assert_eq(proc_wait(carol, 10000), 0);
+}
+
+static void large_to_the_gateway(struct stage *s)
+{
+	static const char *const to[] = {
+			"sip:code-488@cpm.test", "mailto:ann@example.com"};
+	const char *file = test_file("mms", 50000, false);
+
+	for(int i = 0; i < 2; i++) {
+		ALICE(s, SENT, "--to", to[i], "--file", file);
+		json_t *got = lab_isf_received(s->lab, s->isf_got++, 5000);
+
+		cr_assert_str_eq(
+				file_sha256(event_text(got, "file")), file_sha256(file));
+		header_has(got, "To", to[i]);
+	}
+}
+
 const struct scene scenes_large[] = {
 		{"a photo arrives, BYE ends", large_to_one},
 		{"a barred user is refused with 127", large_refused},
+		{"a photo to two arrives at both", large_to_two},
+		{"what the core refuses, and a mail address: the gateway gets it",
+				large_to_the_gateway},
 		{"CANCEL reaches the recipient", cancelled}, {NULL, NULL}};
 
 /* ---- the script itself ------------------------------------------------------
