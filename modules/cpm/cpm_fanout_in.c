@@ -186,7 +186,7 @@ int cpm_fanout_message(sip_msg_t *msg, cpm_list_message_t *m)
 		cpm_rcpts_free(&m->rcpts);
 		return 0;
 	}
-	if(rc > 0) {
+	if(rc > 0 && !cpm_pace_short()) {
 		t = cpm_tm.t_gett();
 		id = cpm_id_make(t->hash_index, t->label);
 		p = cpm_pace_new(CPM_PACE_PAGER, id, 0, m->rcpts->n);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../../core/dprint.h"
+#include "../../core/globals.h"
 #include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
 #include "cpm_conf.h"
@@ -21,6 +22,8 @@
 #define BURST_MS 3          /* ... and for how long */
 #define BURST_DONE 2        /* requests that one answer lets go */
 #define TICK_MS 200         /* the timer process may take longer */
+#define SHORT_PART 16       /* less than this part of shm free is short */
+#define SHORT_MS 30000      /* after so long it is tried all the same */
 #define LOST_MS (3 * 60000) /* no answer for so long: none will come */
 
 struct cpm_pace
@@ -38,6 +41,7 @@ struct cpm_pace
 static struct pace
 {
 	gen_lock_t lock;
+	uint64_t short_since;    /* ms: shm is short, 0 it is not */
 	cpm_pace_t *head, *tail; /* ready ones */
 	unsigned in_flight;      /* of all */
 	unsigned waiting;
@@ -145,21 +149,40 @@ static void give_back(unsigned kind, uint64_t id)
 	lock_release(&pace->lock);
 }
 
+bool cpm_pace_short(void)
+{
+	return shm_available() < shm_mem_size / SHORT_PART;
+}
+
+/* Wait until memory is there, but not for ever. */
+static bool hold_unsafe(uint64_t now)
+{
+	if(!cpm_pace_short()) {
+		pace->short_since = 0;
+		return false;
+	}
+	if(pace->short_since == 0)
+		pace->short_since = now;
+	return now < pace->short_since + SHORT_MS;
+}
+
 /* Whose turn is it? */
 static bool take(unsigned *kind, uint64_t *id, unsigned *n)
 {
-	bool ok;
+	uint64_t now = cpm_now_ms();
 	cpm_pace_t *p;
+	bool ok;
 
 	lock_get(&pace->lock);
 	p = pace->head;
-	ok = p && pace->in_flight < (unsigned)cpm_conf.exploder_window;
+	ok = p && pace->in_flight < (unsigned)cpm_conf.exploder_window
+			&& !hold_unsafe(now);
 	if(ok) {
 		*kind = p->kind;
 		*id = p->id;
 		*n = p->todo++;
 		p->in_flight++;
-		p->moved_at = cpm_now_ms();
+		p->moved_at = now;
 		pace->in_flight++;
 		pace->waiting--;
 		list_unsafe(p);
@@ -247,10 +270,28 @@ static unsigned forget(uint64_t now)
 	return lost;
 }
 
+/* Said once for each time that it gets short. */
+static void warn_short(void)
+{
+	static uint64_t warned;
+	uint64_t since;
+	unsigned waiting;
+
+	lock_get(&pace->lock);
+	since = pace->short_since;
+	waiting = pace->waiting;
+	lock_release(&pace->lock);
+	if(since && since != warned && waiting > 0)
+		LM_WARN("shared memory is short: %u recipients of lists wait\n",
+				waiting);
+	warned = since;
+}
+
 void cpm_pace_tick(void)
 {
 	unsigned lost = forget(cpm_now_ms());
 
+	warn_short();
 	if(lost > 0)
 		LM_ERR("%u requests of fan-outs were never reported done\n", lost);
 	run((unsigned)cpm_conf.exploder_window, TICK_MS);

@@ -7,11 +7,15 @@
  * a few milliseconds in a SIP worker, the rest follows from the answers and
  * from the timer process.
  *
+ * While shared memory is short nothing is sent: messages that are there come
+ * first, and a transaction that is over gives its memory back in seconds.
+ *
  * Shared memory, one lock, never held while something is sent.
  */
 #ifndef CPM_PACE_H
 #define CPM_PACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Who sends; each kind has its own function. */
@@ -67,6 +71,9 @@ void cpm_pace_stop(cpm_pace_kind_t kind, uint64_t id);
 /* Once a second, in the timer process: send what waits, forget requests that
  * were never reported done. */
 void cpm_pace_tick(void);
+
+/* Is shared memory so short that no fan-out should begin? */
+bool cpm_pace_short(void);
 
 /* Requests on their way, and requests that wait for their turn. */
 void cpm_pace_load(unsigned *in_flight, unsigned *waiting);

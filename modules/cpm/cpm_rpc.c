@@ -28,12 +28,16 @@ static const char *stats_doc[] = {
 static void rpc_stats(rpc_t *rpc, void *ctx)
 {
 	cpm_reject_info_t r;
+	unsigned in_flight, waiting;
 	void *st;
 
 	if(rpc->add(ctx, "{", &st) < 0)
 		return;
+	cpm_pace_load(&in_flight, &waiting);
 	rpc->struct_add(st, "ddd", "sessions", (int)cpm_session_count(), "link_up",
 			cpm_link_is_up(), "link_pending", cpm_link_pending());
+	rpc->struct_add(st, "dd", "exploder_in_flight", (int)in_flight,
+			"exploder_waiting", (int)waiting);
 	for(int i = 0; i < CPM_STAT_N; i++)
 		rpc->struct_add(st, "j", cpm_stat_name(i), cpm_stat_get(i));
 	for(unsigned i = 0; cpm_reject_info(i, &r) == 0; i++)

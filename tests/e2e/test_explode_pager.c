@@ -349,3 +349,81 @@ E2E_TEST(explode_pager, nothing_is_interworked_against_the_policy,
 	ua_idle(ua, 100);
 	cr_assert_eq(ua_count(ua, "MESSAGE", NULL), 1);
 }
+
+/* Take and answer MESSAGEs until n recipients have theirs, retransmissions too;
+ * the most that were under way at once. */
+static int take_all(int n)
+{
+	char *seen = calloc((size_t)n + 1, 1);
+	int most = 0;
+
+	for(int i = 0; i < n;) {
+		struct sip *m = ua_wait(ua, "MESSAGE", NULL, 6000);
+		long who = strtol(sip_ruri(m) + strlen("sip:user"), NULL, 10);
+
+		cr_assert(who >= 1 && who <= n, "%s", sip_ruri(m));
+		ua_answer(ua, m, 200, "");
+		if(seen[who])
+			continue;
+		seen[who] = 1;
+		if(i++ % 100 == 0) {
+			int open = (int)lab_stat(lab, "exploder_in_flight");
+
+			most = open > most ? open : most;
+		}
+	}
+	free(seen);
+	return most;
+}
+
+E2E_TEST(explode_pager, want_of_memory_makes_recipients_wait,
+		"OP-17: no recipient is dropped because tm's memory is used up; a new "
+		"list gets 503 meanwhile")
+{
+	struct sip *m;
+
+	lab = lab_own("LAB_WITHOUT=core isf", "LAB_CPM_SHM=6",
+			"LAB_MAX_RECIPIENTS=1000",
+			"LAB_CPM_CFG_EXTRA=modparam(\"cpm\", \"exploder_parallel\", 1000)\n"
+			"modparam(\"cpm\", \"exploder_window\", 1000)",
+			NULL);
+	ua = ua_open(lab->core_ip, lab->pf_ip);
+	ua_send(ua,
+			list_message(ua, NULL,
+					list_body(list_part(list_xml(list_of(1000))),
+							cpim_part(list_cpim()), NULL)));
+	ua_wait(ua, "202/MESSAGE", NULL, 6000);
+	lab_expect_log(lab, "cpm", "no fan-out for Call-ID .*: out of memory");
+	lab_log_wait(lab, "cpm", "shared memory is short: [0-9]+ recipients", 5000);
+	ua_send(ua, list_message(ua, NULL, NULL));
+	m = ua_wait(ua, "503/MESSAGE", NULL, 3000);
+	cr_assert(sip_hdr(m, "Retry-After")[0]);
+	take_all(1000);
+	lab_log_wait(lab, "cpm", "ends: 1000 taken, 0 failed", 5000);
+}
+
+E2E_TEST(explode_pager, thousand_recipients_get_it_at_a_pace,
+		"OP-17 OP-22: exploder_parallel requests at a time, nothing left "
+		"behind")
+{
+	long long before;
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"max_recipients\", 1000)");
+	before = lab_shm_used(lab);
+	ua_send(ua,
+			list_message(ua, NULL,
+					list_body(list_part(list_xml(list_of(1000))),
+							cpim_part(list_cpim()), NULL)));
+	ua_wait(ua, "202/MESSAGE", NULL, 6000);
+	/* nobody answers: it stops, at the latest with the clock's next tick */
+	ua_idle(ua, 1500);
+	cr_assert_eq(lab_stat(lab, "exploder_in_flight"), 50);
+	cr_assert_eq(lab_stat(lab, "exploder_waiting"), 950);
+	cr_assert_leq(take_all(1000), 50);
+	lab_log_wait(lab, "cpm", "ends: 1000 taken, 0 failed", 5000);
+	cr_assert_eq(lab_stat(lab, "exploder_in_flight"), 0);
+	cr_assert_eq(lab_stat(lab, "exploder_waiting"), 0);
+	cr_assert_eq(lab_stat(lab, "exploded_recipients"), 1000);
+	cr_assert(strstr(lab_rpc(lab, "cpm", "cpm.fanouts"), "total: 0"));
+	list_memory_is_back(lab, before, 15000);
+}
