@@ -5,12 +5,17 @@
  */
 #include "cpm_evroute.h"
 
+#include <string.h>
+
 #include "../../core/dprint.h"
 #include "../../core/fmsg.h"
 #include "../../core/kemi.h"
 #include "../../core/receive.h"
 #include "../../core/route.h"
 #include "../../core/action.h"
+#include "../../core/usr_avp.h"
+#include "../../core/xavp.h"
+#include "../tm/h_table.h"
 #include "cpm_conf.h"
 
 static str names[CPM_EV_N] = {
@@ -30,10 +35,47 @@ void cpm_evroute_init(void)
 	}
 }
 
+/* A route may run while a request or reply is being worked on: its AVPs are
+ * another's. */
+static void lists_take(tm_xdata_t *own, tm_xlinks_t *saved)
+{
+	memset(own, 0, sizeof(*own));
+	saved->uri_avps_from =
+			set_avp_list(AVP_TRACK_FROM | AVP_CLASS_URI, &own->uri_avps_from);
+	saved->uri_avps_to =
+			set_avp_list(AVP_TRACK_TO | AVP_CLASS_URI, &own->uri_avps_to);
+	saved->user_avps_from =
+			set_avp_list(AVP_TRACK_FROM | AVP_CLASS_USER, &own->user_avps_from);
+	saved->user_avps_to =
+			set_avp_list(AVP_TRACK_TO | AVP_CLASS_USER, &own->user_avps_to);
+	saved->domain_avps_from = set_avp_list(
+			AVP_TRACK_FROM | AVP_CLASS_DOMAIN, &own->domain_avps_from);
+	saved->domain_avps_to =
+			set_avp_list(AVP_TRACK_TO | AVP_CLASS_DOMAIN, &own->domain_avps_to);
+	saved->xavps_list = xavp_set_list(&own->xavps_list);
+	saved->xavus_list = xavu_set_list(&own->xavus_list);
+	saved->xavis_list = xavi_set_list(&own->xavis_list);
+}
+
+static void lists_back(const tm_xlinks_t *saved)
+{
+	set_avp_list(AVP_TRACK_FROM | AVP_CLASS_URI, saved->uri_avps_from);
+	set_avp_list(AVP_TRACK_TO | AVP_CLASS_URI, saved->uri_avps_to);
+	set_avp_list(AVP_TRACK_FROM | AVP_CLASS_USER, saved->user_avps_from);
+	set_avp_list(AVP_TRACK_TO | AVP_CLASS_USER, saved->user_avps_to);
+	set_avp_list(AVP_TRACK_FROM | AVP_CLASS_DOMAIN, saved->domain_avps_from);
+	set_avp_list(AVP_TRACK_TO | AVP_CLASS_DOMAIN, saved->domain_avps_to);
+	xavp_set_list(saved->xavps_list);
+	xavu_set_list(saved->xavus_list);
+	xavi_set_list(saved->xavis_list);
+}
+
 void cpm_evroute_run(cpm_ev_t ev)
 {
 	sr_kemi_eng_t *engine = sr_kemi_eng_get();
 	struct run_act_ctx ctx;
+	tm_xlinks_t saved;
+	tm_xdata_t own;
 	sip_msg_t msg;
 	int backup;
 
@@ -43,6 +85,7 @@ void cpm_evroute_run(cpm_ev_t ev)
 		LM_ERR("no memory for event_route[%s]\n", names[ev].s);
 		return;
 	}
+	lists_take(&own, &saved);
 	backup = get_route_type();
 	set_route_type(EVENT_ROUTE);
 	init_run_actions_ctx(&ctx);
@@ -57,4 +100,5 @@ void cpm_evroute_run(cpm_ev_t ev)
 	set_route_type(backup);
 	free_sip_msg(&msg);
 	ksr_msg_env_reset();
+	lists_back(&saved);
 }
