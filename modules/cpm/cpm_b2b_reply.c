@@ -167,7 +167,6 @@ static void vanished(struct cell *t, uint64_t id, unsigned n)
 		LM_ERR("session " CPM_ID_FMT
 			   " leg %u: the INVITE's transaction went without an answer\n",
 				CPM_ID_ARG(id), n);
-		cpm_dlv_unpace(id, n);
 		cpm_dlv_failed(
 				id, n, &(cpm_failure_t){.why = CPM_END_RING, .code = 408});
 	}

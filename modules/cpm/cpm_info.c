@@ -4,9 +4,11 @@
  * slot's lock, handed out without it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cpm_b2b.h"
+#include "cpm_rcpts.h"
 #include "cpm_sip.h"
 
 static void cut(char *out, size_t size, str v)
@@ -36,18 +38,35 @@ static const char *media_word(const cpm_leg_t *l)
 	return l->local ? "ready" : "none";
 }
 
-static void fill_leg(const cpm_leg_t *l, uint64_t now, struct cpm_leg_info *out)
+static void fill_leg(const cpm_session_t *s, const cpm_leg_t *l, uint64_t now,
+		struct cpm_leg_info *out)
 {
 	out->n = l->n;
+	out->isf = l->isf;
 	cut_name(out->state, sizeof(out->state), cpm_leg_state_name(l->state));
 	cut(out->call_id, sizeof(out->call_id),
 			cpm_strs_get(l->dlg, CPM_D_CALL_ID));
-	cut(out->peer, sizeof(out->peer), cpm_strs_get(l->dlg, CPM_D_REMOTE));
+	if(l->dlg)
+		cut(out->peer, sizeof(out->peer), cpm_strs_get(l->dlg, CPM_D_REMOTE));
+	else if(s->rcpts && l->n != CPM_IN)
+		cut(out->peer, sizeof(out->peer), cpm_rcpts_uri(s->rcpts, l->dlv));
 	cut_name(out->media, sizeof(out->media), media_word(l));
 	out->expires_s = l->expires_s;
 	out->left_s =
 			l->timer_at > now ? (unsigned)((l->timer_at - now) / 1000) : 0;
 	out->refresher_is_us = l->refresh_us;
+}
+
+/* How many legs are in which state. */
+static void fill_counts(const cpm_session_t *s, char *out, size_t size)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for(unsigned i = 0; i < CPM_L_NSTATES && n < size; i++)
+		if(s->n_in[i])
+			n += (size_t)snprintf(out + n, size - n, "%s%s %u", n ? ", " : "",
+					cpm_leg_state_name(i), s->n_in[i]);
 }
 
 static int fill(uint64_t id, struct cpm_session_info *out)
@@ -64,8 +83,18 @@ static int fill(uint64_t id, struct cpm_session_info *out)
 	out->age_s = (unsigned)((now - s->created_ms) / 1000);
 	out->state_s = (unsigned)((now - s->state_ms) / 1000);
 	out->bytes = s->bytes;
+	cut_name(out->request, sizeof(out->request),
+			s->kind == CPM_UAS_MESSAGE ? "MESSAGE" : "INVITE");
+	out->recipients = s->n_dlv;
+	out->delivered = s->n_done;
+	out->failed = s->n_failed;
+	out->legs_all = s->n_legs;
+	/* of a pair nobody decides but the originator: the relay's word */
+	if(cpm_session_is_pair(s))
+		out->delivered = cpm_session_delivered(s);
+	fill_counts(s, out->counts, sizeof(out->counts));
 	for(unsigned i = 0; i < s->n_legs && i < CPM_INFO_LEGS; i++)
-		fill_leg(&s->legs[i], now, &out->legs[out->n_legs++]);
+		fill_leg(s, &s->legs[i], now, &out->legs[out->n_legs++]);
 	cpm_session_unlock(s);
 	return 0;
 }

@@ -127,9 +127,14 @@ static int add_session(const struct cpm_session_info *s, void *arg)
 		p->failed = 1;
 		return 1;
 	}
-	p->rpc->struct_add(st, "ssddj[", "id", s->id, "state", s->state, "age_s",
-			(int)s->age_s, "state_s", (int)s->state_s, "bytes",
-			(unsigned long)s->bytes, "legs", &legs);
+	p->rpc->struct_add(st, "sssddj", "id", s->id, "state", s->state, "request",
+			s->request, "age_s", (int)s->age_s, "state_s", (int)s->state_s,
+			"bytes", (unsigned long)s->bytes);
+	p->rpc->struct_add(st, "ddd", "recipients", (int)s->recipients, "delivered",
+			(int)s->delivered, "failed", (int)s->failed);
+	/* of a long list the first legs, and how many there are of each kind */
+	p->rpc->struct_add(st, "ds[", "legs_all", (int)s->legs_all, "leg_states",
+			s->counts, "legs", &legs);
 	for(unsigned i = 0; i < s->n_legs && i < CPM_INFO_LEGS; i++) {
 		const struct cpm_leg_info *l = &s->legs[i];
 
@@ -138,7 +143,11 @@ static int add_session(const struct cpm_session_info *s, void *arg)
 		p->rpc->struct_add(leg, "dsssdd", "leg", (int)l->n, "state", l->state,
 				"call_id", l->call_id, "peer", l->peer, "expires_s",
 				(int)l->expires_s, "left_s", (int)l->left_s);
-		p->rpc->struct_add(leg, "ss", "media", l->media, "refresher",
+		p->rpc->struct_add(leg, "sss", "media", l->media, "to",
+				l->n == 0        ? "originator"
+						: l->isf ? "isf"
+								 : "core",
+				"refresher",
 				l->expires_s == 0            ? "none"
 						: l->refresher_is_us ? "us"
 											 : "peer");

@@ -8,6 +8,7 @@
 #ifndef CPM_SIP_H
 #define CPM_SIP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../../core/parser/msg_parser.h"
@@ -126,6 +127,7 @@ int ki_cpm_reject(sip_msg_t *msg, str *reason);
 struct cpm_leg_info
 {
 	unsigned n;          /* 0 inbound, 1.. outbound */
+	bool isf;            /* to the interworking function */
 	char state[16];      /* name of the leg's state */
 	char call_id[96];    /* */
 	char peer[96];       /* URI of the peer */
@@ -143,7 +145,11 @@ struct cpm_session_info
 	unsigned age_s;   /* since the INVITE */
 	unsigned state_s; /* in this state */
 	uint64_t bytes;   /* size of the message as announced, 0 unknown */
-	unsigned n_legs;  /* in legs[] */
+	char request[8];  /* what the originator has sent: INVITE or MESSAGE */
+	unsigned recipients, delivered, failed; /* deliveries */
+	char counts[96];   /* legs in each state: "up 3, bye 1" */
+	unsigned legs_all; /* of the session; the first ones are in legs[] */
+	unsigned n_legs;   /* in legs[] */
 	struct cpm_leg_info legs[CPM_INFO_LEGS];
 };
 

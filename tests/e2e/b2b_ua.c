@@ -138,8 +138,11 @@ static bool receive(struct ua *ua, int timeout_ms)
 
 static bool fits(const struct sip *m, const char *what, const char *call_id)
 {
-	const char *slash = strchr(what, '/');
+	const char *space = strchr(what, ' '), *slash = strchr(what, '/');
 
+	if(space)
+		return m->code == 0 && strncmp(m->text, what, strlen(what)) == 0
+				&& m->text[strlen(what)] == ' ';
 	if(call_id && strcmp(sip_hdr(m, "Call-ID"), call_id) != 0)
 		return false;
 	if(slash == NULL)
@@ -453,10 +456,15 @@ const char *pager_text(struct ua *ua, const char *headers, const char *body)
 
 struct call *call_incoming(struct ua *ua, int timeout_ms)
 {
+	return call_incoming_as(ua, "INVITE", timeout_ms);
+}
+
+struct call *call_incoming_as(struct ua *ua, const char *what, int timeout_ms)
+{
 	struct call *c = calloc(1, sizeof(*c));
 
 	c->ua = ua;
-	c->in = ua_wait(ua, "INVITE", NULL, timeout_ms);
+	c->in = ua_wait(ua, what, NULL, timeout_ms);
 	c->call_id = sip_hdr(c->in, "Call-ID");
 	c->tag = fmt("b%u", ++serial);
 	c->remote = sip_hdr(c->in, "From");

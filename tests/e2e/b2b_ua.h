@@ -62,7 +62,9 @@ const char *ua_pf_ip(const struct ua *ua);
 /**
  * Take the first message that fits.
  *
- * @param what    "INVITE", "BYE", "200/INVITE", "487/INVITE", "2xx/BYE"
+ * @param what    "INVITE", "BYE", "200/INVITE", "487/INVITE", "2xx/BYE";
+ *                with a Request-URI, "INVITE sip:bob@cpm.test", call_id is
+ *                not looked at
  * @param call_id only of that dialog; NULL any
  *
  * @return the message; NULL after the time
@@ -127,6 +129,9 @@ const char *pager_cpim(void);
 
 /* Take the PF's INVITE. */
 struct call *call_incoming(struct ua *ua, int timeout_ms);
+
+/* The same of ua_wait()'s `what`: "INVITE sip:bob@cpm.test". */
+struct call *call_incoming_as(struct ua *ua, const char *what, int timeout_ms);
 
 /* Answer it; from 101 on with our tag and Contact. tag NULL: the usual one. */
 void call_reply(struct call *c, int code, const char *tag, const char *headers,
