@@ -42,7 +42,6 @@ static void out_headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_invite_t *in)
 	cpm_buf_fmt(b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));
 	cpm_buf_lit(b, "Supported: timer\r\nAllow: " CPM_ALLOW "\r\n");
 	cpm_hdr_agent(b);
-	cpm_buf_lit(b, "Content-Type: application/sdp\r\n");
 }
 
 static str str_of(struct slice s)
@@ -85,10 +84,13 @@ cpm_strs_t *cpm_peer_read(cpm_leg_t *l, const struct sdp *sdp)
 }
 
 /* Who cannot be reached but by the ISF has a leg to it from the start. */
-static void mark_isf(cpm_session_t *s, const cpm_invite_t *in)
+static void mark_isf(cpm_session_t *s)
 {
+	bool all = s->rcpts == NULL
+			&& cpm_isf_scheme(cpm_strs_get(s->msg, CPM_T_TARGET));
+
 	for(unsigned i = 0; i < s->n_dlv; i++) {
-		if(s->rcpts ? !cpm_rcpts_is_legacy(s->rcpts, i) : !in->to_isf)
+		if(s->rcpts ? !cpm_rcpts_is_legacy(s->rcpts, i) : !all)
 			continue;
 		s->legs[i + 1].isf = true;
 		s->dlv[i].interworked = true;
@@ -114,9 +116,6 @@ static cpm_session_t *build(
 	s->msg = message(msg, in, dest);
 	s->rcpts = in->rcpts;
 	in->rcpts = NULL;
-	mark_isf(s, in);
-	if(s->n_dlv > 1)
-		s->pace = cpm_pace_new(CPM_PACE_INVITE, id, 1, s->n_dlv);
 	num = get_cseq(msg)->number;
 	slice_u64(slice_of(num.s, (size_t)num.len), UINT32_MAX, &cseq);
 	l = &s->legs[CPM_IN];
@@ -128,7 +127,7 @@ static cpm_session_t *build(
 	l->connect = sdp_setup_answer(in->sdp.setup) == SDP_SETUP_ACTIVE;
 	l->dlg = cpm_text_in_dialog(msg, id);
 	l->peer = cpm_peer_read(l, &in->sdp);
-	if(s->msg && l->dlg && l->peer && (s->pace || s->n_dlv == 1))
+	if(s->msg && l->dlg && l->peer)
 		return s;
 	cpm_session_free(s);
 	return NULL;
@@ -150,7 +149,10 @@ int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms)
 		s->legs[n].expires_s = (uint32_t)cpm_conf.session_expires;
 	}
 	s->ring_at = s->created_ms + wait_ms;
-	if(cpm_session_add(s) < 0) {
+	mark_isf(s);
+	if(s->n_dlv > 1)
+		s->pace = cpm_pace_new(CPM_PACE_INVITE, id, 1, s->n_dlv);
+	if((s->n_dlv > 1 && s->pace == NULL) || cpm_session_add(s) < 0) {
 		cpm_session_free(s);
 		return -1;
 	}
@@ -188,6 +190,13 @@ static int hide_destination(sip_msg_t *msg)
 	return rc;
 }
 
+int cpm_b2b_newtran(sip_msg_t *msg)
+{
+	if(cpm_isf_scheme(*GET_RURI(msg)) && hide_destination(msg) < 0)
+		return -1;
+	return cpm_tm.t_newtran(msg);
+}
+
 static int begin(sip_msg_t *msg, cpm_invite_t *in, str dest)
 {
 	struct cell *t = cpm_tm.t_gett();
@@ -221,13 +230,10 @@ static int begin(sip_msg_t *msg, cpm_invite_t *in, str dest)
 static void take(sip_msg_t *msg, cpm_invite_t *in)
 {
 	cpm_buf_t dest = {0};
-	int rc = 0;
+	int rc;
 
 	cpm_buf_str(&dest, *GET_RURI(msg));
-	if(dest.bad || (in->to_isf && hide_destination(msg) < 0))
-		rc = -1;
-	if(rc == 0)
-		rc = cpm_tm.t_newtran(msg);
+	rc = dest.bad ? -1 : cpm_b2b_newtran(msg);
 	if(rc == 0)
 		cpm_stat_inc(CPM_STAT_RETRANSMITS);
 	else if(rc < 0 || begin(msg, in, cpm_buf_get(&dest)) < 0)

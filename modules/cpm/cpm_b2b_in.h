@@ -41,6 +41,11 @@ int cpm_b2b_invite(sip_msg_t *msg);
  */
 const char *cpm_invite_check(sip_msg_t *msg, cpm_invite_t *in);
 
+/* t_newtran for a request to any address, also one that tm does not know, for
+ * which it then sees the ISF's: as t_newtran. What is needed of the Request-URI
+ * must have been copied. */
+int cpm_b2b_newtran(sip_msg_t *msg);
+
 /**
  * Begin a session whose request has a transaction (t_newtran) and whose id is
  * that transaction's: put it into the table, suspend the transaction, ask the

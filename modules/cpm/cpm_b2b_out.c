@@ -84,6 +84,30 @@ static void headers(cpm_buf_t *b, const struct out *o)
 		cpm_buf_fmt(b, "Min-SE: %" PRIu32 "\r\n", o->min_se_s);
 }
 
+/* The SDP alone, or with the list of an ad-hoc group (OP-34). */
+static void add_body(
+		cpm_buf_t *h, cpm_buf_t *body, const struct out *o, str sdp)
+{
+	str list = cpm_strs_get(o->msg, CPM_T_LIST);
+	char mark[CPM_HEX_BUF];
+
+	if(list.len <= 0) {
+		cpm_buf_lit(h, "Content-Type: application/sdp\r\n");
+		cpm_buf_str(body, sdp);
+		return;
+	}
+	cpm_id_random(mark);
+	cpm_buf_fmt(h,
+			"Require: recipient-list-invite\r\n"
+			"Content-Type: multipart/mixed;boundary=%s\r\n",
+			mark);
+	cpm_buf_fmt(body, "--%s\r\nContent-Type: application/sdp\r\n\r\n", mark);
+	cpm_buf_str(body, sdp);
+	cpm_buf_fmt(body, "\r\n--%s\r\n", mark);
+	cpm_buf_str(body, list);
+	cpm_buf_fmt(body, "\r\n--%s--\r\n", mark);
+}
+
 cpm_strs_t *cpm_local_with_sdp(const cpm_strs_t *local, str sdp)
 {
 	str v[CPM_M_N];
@@ -220,7 +244,7 @@ static void abandoned(uint64_t id, unsigned n)
 void cpm_out_invite(uint64_t id, unsigned n)
 {
 	struct out o = {0};
-	cpm_buf_t h = {0};
+	cpm_buf_t h = {0}, body = {0};
 	char sdp[SDP_BUF];
 	cpm_strs_t *local = NULL;
 	unsigned index = 0, label = 0;
@@ -240,12 +264,14 @@ void cpm_out_invite(uint64_t id, unsigned n)
 	}
 	if(rc == 0) {
 		headers(&h, &o);
+		add_body(&h, &body, &o, (str){sdp, len});
 		local = cpm_local_with_sdp(o.local, (str){sdp, len});
-		rc = h.bad || local == NULL ? -ENOMEM : 0;
+		rc = h.bad || body.bad || local == NULL ? -ENOMEM : 0;
 	}
 	call_id = cpm_strs_get(o.d.dlg, CPM_D_CALL_ID);
 	if(rc == 0)
-		rc = cpm_dialog_send(&o.d, "INVITE", cpm_buf_get(&h), (str){sdp, len},
+		rc = cpm_dialog_send(&o.d, "INVITE", cpm_buf_get(&h),
+				cpm_buf_get(&body),
 				TMCB_LOCAL_RESPONSE_IN | TMCB_LOCAL_COMPLETED | TMCB_DESTROY
 						| TMCB_DONT_ACK,
 				cpm_out_reply, cpm_id_param(id, n), &index, &label);
@@ -261,5 +287,6 @@ void cpm_out_invite(uint64_t id, unsigned n)
 	}
 	cpm_strs_free(&local);
 	cpm_buf_free(&h);
+	cpm_buf_free(&body);
 	out_drop(&o);
 }

@@ -18,9 +18,9 @@ void cpm_routes_below(sip_msg_t *msg, cpm_buf_t *b);
 /**
  * Make the block cpm_session_t.msg.
  *
- * @param v HEADERS, TYPES, WRAPPED, OFFER, CONTENT_TYPE, MESSAGE_ID by the
- *          caller; FROM, TO, TARGET, ROUTES and NEXT_HOP are taken from the
- *          request where they are empty
+ * @param v HEADERS, LIST, TYPES, WRAPPED, OFFER, CONTENT_TYPE, MESSAGE_ID by
+ * the caller; FROM, TO, TARGET, ROUTES and NEXT_HOP are taken from the request
+ * where they are empty
  *
  * @return the block in shared memory; NULL without memory
  */

@@ -12,6 +12,7 @@
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
 #include "cpm_link.h"
+#include "cpm_switch.h"
 #include "proto/slice.h"
 
 #define PAGE 200        /* sessions in one session.list */
@@ -94,8 +95,10 @@ static void on_received(uint64_t id, bool whole)
 	else if(!s->received && s->media_at == 0)
 		s->media_at = cpm_now_ms() + CPM_MEDIA_GRACE_MS;
 	cpm_session_unlock(s);
-	if(whole)
+	if(whole) {
+		cpm_switch_received(id);
 		cpm_dlv_left(id, false);
+	}
 }
 
 static void on_leg(const char *type, const json_t *params, uint64_t id)
@@ -117,14 +120,22 @@ static void on_leg(const char *type, const json_t *params, uint64_t id)
 static void on_idle(uint64_t id)
 {
 	cpm_session_t *s = cpm_session_lock(id);
-	bool delivered;
+	bool delivered, message;
 
 	if(s == NULL)
 		return;
 	delivered = cpm_session_delivered(s);
+	message = s->kind == CPM_UAS_MESSAGE;
 	if(s->relay == CPM_R_OPEN)
 		s->relay = CPM_R_CLOSED;
 	cpm_session_unlock(s);
+	if(message && !delivered) {
+		int code;
+		cpm_strs_t *answer =
+				cpm_reject_answer(cpm_switch_refusal(0), NULL, &code);
+
+		cpm_uas_final(id, code, answer);
+	}
 	cpm_b2b_end(id, delivered ? CPM_END_DELIVERED : CPM_END_IDLE, CPM_IN,
 			(str){NULL, 0});
 }

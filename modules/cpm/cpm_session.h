@@ -130,7 +130,10 @@ enum
 /* Texts of the message itself: cpm_session_t.msg. */
 enum
 {
-	CPM_T_HEADERS,  /* what the outgoing INVITE carries, but for its own */
+	CPM_T_HEADERS,  /* what the outgoing INVITE carries, but for its own and
+					 * its body's */
+	CPM_T_LIST,     /* a further part of its body: headers, empty line, text;
+					 * else empty */
 	CPM_T_TYPES,    /* a=accept-types value */
 	CPM_T_WRAPPED,  /* a=accept-wrapped-types value */
 	CPM_T_OFFER,    /* the offer itself when it has other m= lines, which the

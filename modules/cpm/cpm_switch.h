@@ -32,6 +32,14 @@ const char *cpm_switch(sip_msg_t *msg, struct slice cpim, cpm_rcpts_t *rcpts,
  * (cpm_switch_headers.c). */
 void cpm_switch_headers(cpm_buf_t *b, sip_msg_t *msg);
 
+/* The relay has all of a message: a sender to many may be told so, where policy
+ * is to accept at once. */
+void cpm_switch_received(uint64_t id);
+
+/* The sender's time is over. True: he was told that his message to many has
+ * been accepted, and the session goes on; false: that is not so. */
+bool cpm_switch_waited(uint64_t id);
+
 /**
  * What the sender of a MESSAGE is told when its content was not taken by MSRP
  * (cpm_switch_fail.c; OP-43, OP-44).

@@ -17,6 +17,7 @@
 #include "cpm_fanout.h"
 #include "cpm_pace.h"
 #include "cpm_stats.h"
+#include "cpm_switch.h"
 
 #define TICK_S 1
 #define BATCH 256        /* ids taken from the table at once */
@@ -376,6 +377,8 @@ static void tick_session(uint64_t id, uint64_t now)
 	else if(due(s->watch_at, now))
 		why = CPM_END_WATCHDOG;
 	cpm_session_unlock(s);
+	if(why == CPM_END_RING && cpm_switch_waited(id))
+		return;
 	if(why != CPM_END_N) {
 		cpm_b2b_end(id, why, CPM_IN, no_reason);
 		return;

@@ -142,7 +142,7 @@ static bool choose(cpm_session_t *s, struct job *j)
 		j->answer = cpm_strs_copy(s->answer);
 		s->uas_done = true;
 		if(s->kind == CPM_UAS_MESSAGE) {
-			; /* no dialog, nothing to wait for */
+			s->ring_at = 0; /* no dialog; the rest goes on without him */
 		} else if(j->code < 300 && s->state != CPM_S_STARTING) {
 			/* it ended while the 200 waited for its turn */
 			cpm_strs_drop(j->answer);

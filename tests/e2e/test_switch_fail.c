@@ -347,6 +347,27 @@ E2E_TEST(switch_fail, answer_without_a_usable_description,
 	switch_clean(lab, 8000);
 }
 
+E2E_TEST(switch_fail, address_that_is_neither_sip_nor_tel_goes_to_the_gateway,
+		"OP-37: mailto: straight to the ISF, To as it was; sip: to the core")
+{
+	struct sink *s = sink_open();
+	struct big *b;
+	struct call *d;
+
+	lab_with_isf(NULL);
+	b = big_send(
+			ua, &(struct big_opt){.to = "mailto:joe@example.com", .n = SIZE});
+	d = call_incoming(isf, 6000);
+	cr_assert_eq(ua_count(ua, "INVITE", NULL), 0);
+	cr_assert(strstr(sip_hdr(d->in, "To"), "mailto:joe@example.com") != NULL);
+	cr_assert_eq(
+			strncmp(d->in->text, "INVITE sip:mailto%3Ajoe%40example.com@", 38),
+			0, "%.80s", d->in->text);
+	sink_all(s, d, b);
+	big_ends(b, 200, 6000);
+	switch_clean(lab, 8000);
+}
+
 E2E_TEST(switch_fail, without_a_relay_there_is_503,
 		"OP-25: Retry-After and Warning, no INVITE; service when it is back")
 {
