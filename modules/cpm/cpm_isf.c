@@ -5,6 +5,7 @@
  */
 #include "cpm_isf.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,9 +81,23 @@ static bool begins(str s, const char *scheme)
 	return s.len > n && strncasecmp(s.s, scheme, (size_t)n) == 0;
 }
 
+/* RFC 3986 section 3.1: without a scheme it is no URI, and for nobody. */
+static bool has_scheme(str uri)
+{
+	int n = 0;
+
+	while(n < uri.len
+			&& (isalnum((unsigned char)uri.s[n])
+					|| (n > 0 && uri.s[n] != '\0'
+							&& strchr("+-.", uri.s[n]) != NULL)))
+		n++;
+	return n > 0 && isalpha((unsigned char)uri.s[0]) && n + 1 < uri.len
+			&& uri.s[n] == ':';
+}
+
 bool cpm_isf_scheme(str uri)
 {
-	return !begins(uri, "sip:") && !begins(uri, "sips:")
+	return has_scheme(uri) && !begins(uri, "sip:") && !begins(uri, "sips:")
 			&& !begins(uri, "tel:");
 }
 

@@ -23,8 +23,8 @@ bool cpm_isf_is_there(void);
 /* One of 404 405 410 414 415 416 488 606 (OP-23, OL-23). */
 bool cpm_isf_code(int code);
 
-/* Has the destination a scheme that only the ISF serves: neither sip, sips nor
- * tel (OP-12, OP-37, OL-18)? */
+/* Has the destination a scheme, and one that only the ISF serves: neither sip,
+ * sips nor tel (OP-12, OP-37, OL-18)? */
 bool cpm_isf_scheme(str uri);
 
 /**

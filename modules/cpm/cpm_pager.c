@@ -98,7 +98,8 @@ static const char *direct(sip_msg_t *msg)
 	sip_uri_t uri;
 
 	if(!cpm_isf_scheme(*GET_RURI(msg)))
-		return parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) < 0 ? "uri"
+		return parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) < 0
+				? "bad-request"
 				: cpm_isf_on_failure(msg) < 0 ? "memory"
 											  : NULL;
 	if(!cpm_req(msg)->interworking || !cpm_isf_is_there())

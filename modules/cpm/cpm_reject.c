@@ -13,11 +13,11 @@
 #include "../../core/data_lump_rpl.h"
 #include "../../core/dprint.h"
 #include "../../core/mem/shm_mem.h"
+#include "../../core/parser/parse_uri.h"
 #include "../sl/sl.h"
 #include "cpm_b2b.h"
 #include "cpm_check.h"
 #include "cpm_conf.h"
-#include "cpm_isf.h"
 #include "cpm_req.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
@@ -233,15 +233,15 @@ static int refuse(
 {
 	cpm_buf_t b = {0};
 	const char *phrase = r->phrase;
-	/* tm holds no request for an address that is neither SIP nor TEL */
-	bool stateful = !cpm_isf_scheme(*GET_RURI(msg));
+	sip_uri_t uri;
+	/* tm makes no transaction for a Request-URI that it cannot read */
+	bool stateful = parse_uri(GET_RURI(msg)->s, GET_RURI(msg)->len, &uri) == 0;
 	int rc, code = r->code;
 
 	if(msg->REQ_METHOD == METHOD_ACK)
 		return 0;
 	if(stateful && !has_transaction()) {
-		/* tm makes no transaction for a Request-URI that it cannot read */
-		rc = cpm_isf_scheme(*GET_RURI(msg)) ? -1 : cpm_tm.t_newtran(msg);
+		rc = cpm_tm.t_newtran(msg);
 		if(rc == 0)
 			return 0;      /* a retransmission, absorbed */
 		stateful = rc > 0; /* tm has no memory: at least an answer */
