@@ -119,7 +119,7 @@ struct sip *req_refused(struct ua *ua, const char *what, int code,
 		acknowledge(ua, text, m);
 	if(warning == NULL)
 		cr_assert_str_eq(sip_hdr(m, "Warning"), "", "%s, %s", method, what);
-	else
+	else if(strcmp(warning, "*") != 0)
 		cr_assert(strstr(sip_hdr(m, "Warning"), fmt("\"%s\"", warning)) != NULL,
 				"%s, %s: Warning is %s", method, what, sip_hdr(m, "Warning"));
 	cr_assert_eq(ua_count(ua, method, NULL), before, "%s, %s: sent on", method,

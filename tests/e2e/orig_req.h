@@ -27,7 +27,8 @@ struct req
 /* The request as text for ua_send(), with the Call-ID it has. */
 const char *req_text(struct ua *ua, const struct req *r, const char **call_id);
 
-/* Send it and take the refusal with that status: nothing may be sent on. */
+/* Send it and take the refusal with that status: nothing may be sent on.
+ * warning: NULL no Warning, "*" any or none. */
 struct sip *req_refused(struct ua *ua, const char *what, int code,
 		const char *warning, struct req r);
 
