@@ -260,6 +260,21 @@ static void large_to_two(struct stage *s)
 	cr_assert_eq(proc_wait(carol, 10000), 0);
 }
 
+static void grown_too_large(struct stage *s)
+{
+	const char *file = test_file("grown", 4000, true);
+	struct proc *carol = client_receive(s->lab, "carol", "--count", "2", NULL);
+
+	ALICE(s, SENT, "--to", BOB, "--mode", "pager", "--file", file);
+	cr_assert_str_eq(event_text(bob_has(s, file), "mode"), "large");
+	ALICE(s, SENT, "--exploder", EXPLODER, "--to", BOB, "--to", CAROL, "--mode",
+			"pager", "--file", file);
+	cr_assert_str_eq(event_text(bob_has(s, file), "mode"), "large");
+	ALICE(s, SENT, "--to", CAROL, "--mode", "pager", "--file", file);
+	cr_assert_str_eq(file_sha256(received_file(carol, 1)), file_sha256(file));
+	cr_assert_eq(proc_wait(carol, 10000), 0);
+}
+
 static void large_to_the_gateway(struct stage *s)
 {
 	static const char *const to[] = {
@@ -280,6 +295,8 @@ const struct scene scenes_large[] = {
 		{"a photo arrives, BYE ends", large_to_one},
 		{"a barred user is refused with 127", large_refused},
 		{"a photo to two arrives at both", large_to_two},
+		{"a MESSAGE over 1300 bytes arrives as a large message",
+				grown_too_large},
 		{"what the core refuses, and a mail address: the gateway gets it",
 				large_to_the_gateway},
 		{"CANCEL reaches the recipient", cancelled}, {NULL, NULL}};

@@ -32,7 +32,8 @@
 #define LIST                                                                   \
 	"OP-12 OP-14 OP-16 OP-23: lists, their limit, rules for a user, gateway"
 #define LARGE                                                                  \
-	"OL-01 OL-06 OL-10 OL-18 OL-23 OL-24 OL-25 OL-31: session, list, "         \
+	"OP-25 OP-29 OL-01 OL-06 OL-10 OL-18 OL-23 OL-24 OL-25 OL-31: session, "   \
+	"list, "                                                                   \
 	"gateway, "                                                                \
 	"BYE, CANCEL"
 
