@@ -289,7 +289,7 @@ void delivery_recheck(struct leg *l)
 		struct message *m = d->m;
 		next = d->next;
 		uint64_t size = m->total_known ? m->total : m->received;
-		if(!message_type_accepted(l->accept_types, slice_str(m->content_type)))
+		if(!message_accepted(m, l))
 			delivery_close(d, 415, "media type not accepted");
 		else if(l->peer_max_bytes && size > l->peer_max_bytes)
 			delivery_close(d, 413, "the message is larger than its max-size");

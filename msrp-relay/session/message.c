@@ -53,28 +53,6 @@ static void message_spare(struct worker *w, struct message *m)
 	w->n_spare_messages++;
 }
 
-/* Media type without parameters against a blank-separated list. */
-bool message_type_accepted(const char *list, struct slice type)
-{
-	struct slice rest = slice_str(list), one;
-
-	type = slice_trim(slice_cut(type, ';', NULL));
-	if(list == NULL)
-		return true;
-	while(rest.n > 0) {
-		one = slice_trim(slice_cut(rest, ' ', &rest));
-		if(one.n == 0)
-			continue;
-		if(slice_eq(one, SLICE("*")) || slice_eq(one, SLICE("*/*"))
-				|| slice_ieq(one, type))
-			return true;
-		if(one.n > 2 && one.p[one.n - 1] == '*' && one.p[one.n - 2] == '/'
-				&& slice_istarts(type, slice_of(one.p, one.n - 1)))
-			return true;
-	}
-	return false;
-}
-
 static enum report_want report_want(struct slice v)
 {
 	if(slice_ieq(v, SLICE("no")))
@@ -205,6 +183,8 @@ void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 	bool keep = m->in->session->keep, wait = keep, piece;
 	struct delivery *d, *next;
 
+	if(m->received == 0)
+		message_learn(m, p, n);
 	m->received += n;
 	m->in->bytes += n;
 	stat_add(&m->in->session->w->stats, content_bytes_total, n);
@@ -324,6 +304,7 @@ void message_free(struct message *m)
 	if(in->mc && in->mc->chunk.m == m)
 		in->mc->chunk.m = NULL;
 	spool_free(&m->spool);
+	free(m->wrapped);
 	in->n_messages--;
 	if(!m->complete && !m->aborted)
 		in->n_unfinished--;

@@ -74,6 +74,7 @@ struct message
 	char id[MSRP_IDENT_MAX + 1];
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
+	char *wrapped;       /* type of the payload in CPIM; NULL: not known */
 	uint64_t chunk_at;   /* ms: when its latest chunk began */
 	uint64_t received;   /* bytes, without gaps from 1 */
 	uint64_t total;      /* announced; valid with total_known */
@@ -306,8 +307,6 @@ bool message_full(const struct message *m);
 /* Answer, report, free: whatever has become possible. */
 void message_settle(struct message *m);
 void message_free(struct message *m);
-/* Media type without parameters against a blank-separated list; NULL = any. */
-bool message_type_accepted(const char *list, struct slice type);
 
 /* ---- content.c: messages that come over the control socket ---- */
 void content_begin(struct session *s, const struct relay_content *c);
@@ -315,6 +314,14 @@ void content_begin(struct session *s, const struct relay_content *c);
 bool content_same(const struct session *s, const struct relay_content *c);
 /* RELAY_OK with *full: more of it has to wait for the disk. */
 int content_put(struct session *s, const struct relay_put *put, bool *full);
+
+/* ---- accept.c: what a peer takes ---- */
+/* Media type without parameters against a blank-separated list; NULL = any. */
+bool message_type_accepted(const char *list, struct slice type);
+/* As far as it is known what is in the message. */
+bool message_accepted(const struct message *m, const struct leg *l);
+/* The first content of a message is here: what is in its wrapper? */
+void message_learn(struct message *m, const char *p, size_t n);
 
 /* ---- delivery.c ---- */
 void delivery_start(struct message *m, struct leg *l);

@@ -84,6 +84,47 @@ E2E_TEST(msrp_hostile, a_media_type_that_is_not_accepted_is_415, "")
 	cr_assert_geq(rig_stat(rig, "rejected_415_total"), 1);
 }
 
+static void send_wrapped(const char *tid, const char *mime)
+{
+	const char *body = fmt("From: <sip:a@b>\r\n\r\n%s\r\nhi", mime);
+
+	raw_say(in,
+			"MSRP %s SEND\r\nTo-Path: %s\r\nFrom-Path: %s\r\n"
+			"Message-ID: m-%s\r\nByte-Range: 1-%zu/%zu\r\n"
+			"Content-Type: message/cpim; x=y\r\n\r\n%s\r\n-------%s$\r\n",
+			tid, pair.in_path, pair.in_peer, tid, strlen(body), strlen(body),
+			body, tid);
+}
+
+E2E_TEST(msrp_hostile, a_wrapped_type_that_is_not_accepted_is_415, "")
+{
+	static const struct
+	{
+		const char *mime;
+		int status;
+	} cases[] = {{"Content-Type: text/plain;charset=utf-8\r\n", 200},
+			{"Content-Type: image/png\r\n", 415}, {"", 200},
+			{"Content-Type: message/imdn+xml\r\n", 200},
+			{"Content-Type: multipart/mixed;boundary=x\r\n", 200},
+			{"Content-Type: TEXT/Plain\r\n", 200},
+			{"Content-Type: text/plainer\r\n", 415}};
+
+	begin("", "",
+			",'accept_types':['message/cpim','message/imdn+xml'],"
+			"'accept_wrapped_types':['text/plain']");
+	for(size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *tid = fmt("wrap%zu", i);
+
+		send_wrapped(tid, cases[i].mime);
+		if(cases[i].status == 200) {
+			const struct frame *f = raw_request(out, 5000);
+			raw_answer(out, f, 200);
+		}
+		cr_assert_eq(raw_status(in, tid, 5000), cases[i].status, "%s",
+				cases[i].mime);
+	}
+}
+
 E2E_TEST(msrp_hostile, an_unknown_session_is_481, "")
 {
 	struct raw *c;
