@@ -283,6 +283,11 @@ const char *sdp_answer(const char *setup)
 	return sdp_text("127.0.0.1", 41000, "r1a2b3c4d5", "recvonly", setup);
 }
 
+const char *sdp_answer_at(int port, const char *id)
+{
+	return sdp_text("127.0.0.1", port, id, "recvonly", "passive");
+}
+
 /* ---- originator ------------------------------------------------------------
  */
 

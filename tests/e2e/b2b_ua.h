@@ -148,6 +148,9 @@ void ua_answer(
 const char *sdp_offer(const char *setup);
 const char *sdp_answer(const char *setup);
 
+/* An answer of somebody who listens there, with that session id. */
+const char *sdp_answer_at(int port, const char *id);
+
 /* An offer with another session id in its path. */
 const char *sdp_offer_path(const char *id);
 
