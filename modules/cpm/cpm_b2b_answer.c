@@ -344,6 +344,9 @@ static enum adopted adopt(const struct ok *o, unsigned n, struct brought *b)
 static void unusable(
 		uint64_t id, unsigned n, enum sdp_error e, cpm_strs_t **dlg)
 {
+	/* as if he had refused with 488: another may understand it better */
+	cpm_failure_t f = {.why = e == SDP_OK ? CPM_END_MEMORY : CPM_END_SDP,
+			.isf = e != SDP_OK};
 	cpm_session_t *s;
 	bool pair;
 
@@ -354,14 +357,13 @@ static void unusable(
 	pair = s && cpm_session_is_pair(s);
 	if(s)
 		cpm_session_unlock(s);
-	if(pair)
-		cpm_b2b_end(
-				id, e == SDP_OK ? CPM_END_MEMORY : CPM_END_SDP, n, no_reason);
-	else
-		cpm_dlv_failed(id, n,
-				&(cpm_failure_t){
-						.why = e == SDP_OK ? CPM_END_MEMORY : CPM_END_SDP,
-						.code = e == SDP_OK ? 503 : 488});
+	if(pair) {
+		cpm_b2b_end(id, f.why, n, no_reason);
+		return;
+	}
+	f.answer = cpm_reject_answer(e == SDP_OK ? "memory" : "sdp",
+			e == SDP_OK ? NULL : sdp_error_text(e), &f.code);
+	cpm_dlv_failed(id, n, &f);
 }
 
 static void take_answer(

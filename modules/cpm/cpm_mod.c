@@ -38,6 +38,7 @@ WRAP(cpm_is_large)
 WRAP(cpm_is_exploder)
 WRAP(cpm_explode)
 WRAP(cpm_to_isf)
+WRAP(cpm_to_large)
 WRAP(cpm_trusted)
 WRAP(cpm_session_case)
 WRAP(cpm_check)
@@ -76,6 +77,7 @@ static cmd_export_t cmds[] = {
 		{"cpm_is_exploder", w_cpm_is_exploder, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_explode", w_cpm_explode, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_to_isf", w_cpm_to_isf, 0, NULL, NULL, ROUTES_ACT | FAILURE_ROUTE},
+		{"cpm_to_large", w_cpm_to_large, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_check", w_cpm_check, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_authorised", w_cpm_check_authorised, 0, NULL, NULL,
 				ROUTES_TEST},
@@ -106,6 +108,7 @@ static sr_kemi_t kemi_exports[] = {
 	KEMI(is_exploder),
 	KEMI(explode),
 	KEMI(to_isf),
+	KEMI(to_large),
 	KEMI(trusted),
 	KEMI(session_case),
 	KEMI(check),

@@ -154,6 +154,24 @@ int cpm_pager(sip_msg_t *msg)
 	return 0;
 }
 
+int ki_cpm_to_large(sip_msg_t *msg)
+{
+	const char *detail = NULL, *no;
+	struct slice text;
+
+	if(msg->REQ_METHOD != METHOD_MESSAGE || cpm_b2b_parse(msg) < 0
+			|| cpm_is_exploder(msg))
+		return -1;
+	no = check_body(msg, &text, &detail);
+	if(no == NULL && !is_large(msg, text))
+		return -1;
+	if(no == NULL)
+		no = cpm_switch(msg, text, NULL, &detail);
+	if(no)
+		cpm_reject(msg, no, detail, (str){NULL, 0});
+	return 0;
+}
+
 /* ---- one message to many ---- */
 
 static const char *check_list(

@@ -97,6 +97,15 @@ int ki_cpm_is_exploder(sip_msg_t *msg);
  */
 int ki_cpm_explode(sip_msg_t *msg);
 
+/**
+ * A MESSAGE over $cpm(pager_limit) goes on as a large message (OP-25 to OP-46).
+ * The checks common to all requests are the caller's.
+ *
+ * @return 0 handled; -1 no MESSAGE, not over the limit, or to the EXPLODER-URI
+ *         (nothing was sent)
+ */
+int ki_cpm_to_large(sip_msg_t *msg);
+
 /* Turn a request that is to be relayed to the ISF: Request-URI, Route, next
  * hop; the script relays it. 1, or -1 when there is no ISF. */
 int ki_cpm_to_isf(sip_msg_t *msg);

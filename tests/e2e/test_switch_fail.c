@@ -312,38 +312,70 @@ E2E_TEST(switch_fail, recipient_who_hangs_up_first_has_it,
 	switch_clean(lab, 8000);
 }
 
-E2E_TEST(switch_fail, bye_that_is_refused_or_lost_changes_nothing,
-		"OP-43: all was acknowledged, the sender's answer is 200")
+/* All is well but for the answer to the PF's BYE. */
+static struct big *bye_answered(int code)
 {
 	struct sink *s = sink_open();
-	struct big *b;
-	struct call *c;
+	struct big *b = send_one();
+	struct call *c = call_incoming(ua, 6000);
 
-	lab_with_isf(NULL);
-	b = send_one();
-	c = call_incoming(ua, 6000);
 	sink_answer(s, c, "passive", NULL);
 	sink_accept(s, 6000);
 	sink_take(s, 6000);
-	ua_answer(ua, ua_wait(ua, "BYE", c->call_id, 6000), 481, "");
-	big_ends(b, 200, 6000);
+	ua_answer(ua, ua_wait(ua, "BYE", c->call_id, 6000), code, "");
+	raw_close(s->c);
+	return b;
+}
+
+E2E_TEST(switch_fail, bye_that_the_recipient_does_not_know_changes_nothing,
+		"OP-43: all was acknowledged, he has hung up already: 200")
+{
+	lab_with_isf(NULL);
+	big_ends(bye_answered(481), 200, 6000);
 	cr_assert_eq(ua_count(isf, "INVITE", NULL), 0);
 	switch_clean(lab, 8000);
 }
 
-E2E_TEST(switch_fail, answer_without_a_usable_description,
-		"OP-44: 488 and BYE to who gave it")
+E2E_TEST(switch_fail, bye_that_the_core_refuses_leads_to_the_gateway,
+		"OP-44: an error response of the list to the BYE, by the letter of the "
+		"text; without interworking it is the sender's")
 {
+	static const int codes[] = {404, 488, 606};
 	struct big *b;
-	struct call *c;
 
-	lab = switch_lab(&ua, ALONE);
+	lab_with_isf(NULL);
+	for(size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
+		struct sink *t = sink_open();
+
+		b = bye_answered(codes[i]);
+		sink_all(t, call_incoming(isf, 6000), b);
+		raw_close(t->c);
+		big_ends(b, 200, 6000);
+	}
+	switch_clean(lab, 8000);
+}
+
+E2E_TEST(switch_fail, answer_without_a_usable_description,
+		"OP-44: BYE to who gave it; as a 488: to the gateway, or the sender's")
+{
+	static const char *const bad =
+			"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nt=0 0\n";
+	struct big *b;
+	struct call *c, *d;
+	struct sip *m;
+
+	lab_with_isf(NULL);
 	b = send_one();
 	c = call_incoming(ua, 6000);
-	call_reply(c, 200, NULL, "", "v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nt=0 0\n");
+	call_reply(c, 200, NULL, "", bad);
 	ua_wait(ua, "ACK", c->call_id, 6000);
+	d = call_incoming(isf, 6000);
 	flow_bye_comes(c, 6000);
-	big_ends(b, 488, 6000);
+	call_reply(d, 200, NULL, "", bad);
+	ua_wait(isf, "ACK", d->call_id, 6000);
+	flow_bye_comes(d, 6000);
+	m = big_ends(b, 488, 6000);
+	cr_assert(*sip_hdr(m, "Warning") != '\0');
 	switch_clean(lab, 8000);
 }
 
@@ -416,4 +448,31 @@ E2E_TEST(switch_fail, relay_that_dies_under_it,
 	ua_answer(ua, ua_wait(ua, "CANCEL", d->call_id, 6000), 200, "");
 	call_reply(d, 487, NULL, "", "");
 	switch_clean(lab, 8000);
+}
+
+E2E_TEST(switch_fail, kamailio_that_dies_leaves_nothing_at_the_relay,
+		"OP-43: the sender's retransmission begins anew, the session of before "
+		"is closed")
+{
+	struct sink *s = sink_open(), *t = sink_open();
+	struct big *b;
+	struct call *c;
+
+	lab_with_isf(NULL);
+	b = send_one();
+	c = call_incoming(ua, 6000);
+	sink_answer(s, c, "passive", NULL);
+	sink_accept(s, 6000);
+	sink_next(s, 6000);
+	lab_part(lab, "kill", "cpm");
+	lab_part(lab, "start", "cpm");
+	for(int i = 0; i < 50 && lab_rpc_number(lab, "cpm.stats", "link_up") != 1;
+			i++)
+		sleep_ms(100);
+	big_again(b);
+	c = call_incoming(ua, 6000);
+	sink_all(t, c, b);
+	big_ends(b, 200, 6000);
+	cr_assert(raw_closed(s->c, 6000));
+	lab_idle(lab, 8000);
 }
