@@ -155,7 +155,7 @@ END {
 	goal("fan-out, 100 MiB: further recipient against the first", further("100 MiB, 64 KiB chunks, "), 0.5, 1)
 	goal("2 MB to 100: relay CPU of a further leg against the first", further_leg("relay_ms", 100), 0.5, 1)
 	goal("2 MB to 100: Kamailio CPU of a further leg against the first", further_leg("kam_ms", 100), 0.5, 1)
-	goal("2 MB to 100: relay's RSS growth, kB", med("legs", "2 MB to 100", "cpm", "relay_rss_kb"), 8192, 1)
+	goal("2 MB to 100: RSS growth of the relay, kB", med("legs", "2 MB to 100", "cpm", "relay_rss_kb"), 8192, 1)
 	goal("memory of a session: PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_session_kb"), 8, 1)
 	goal("idle PSS kB", med("memory", "1000 sessions, one message each", "relay", "pss_idle_kb"), 6000, 1)
 	goal("RSS growth for 1 GB, 64 KiB chunks: kB", med("big", "1 GB, 64 KiB chunks", "relay", "rss_grow_kb"), 2048, 1)
