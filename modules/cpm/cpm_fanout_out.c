@@ -71,6 +71,11 @@ static int copy_out(const cpm_fanout_t *f, unsigned n, struct out *o)
 
 static void done(struct cell *t, int type, struct tmcb_params *ps);
 
+/* The request that this process is handing to tm, as param_of(). Where tm runs
+ * out of memory on the way it destroys the transaction before it returns: the
+ * return value tells, and must be all that tells. */
+static void *handing;
+
 static void body_of(cpm_buf_t *b, const struct out *o)
 {
 	cpm_buf_str(b, cpm_strs_get(o->texts, CPM_F_HEAD));
@@ -116,10 +121,11 @@ static int hand_over(
 	if(rc == 0 && routes.len > 0)
 		rc = parse_rr_body(routes.s, routes.len, &dlg.route_set);
 	if(rc == 0) {
+		handing = param_of(o->id, o->n, o->isf);
 		set_uac_req(&req, &method, &headers, &body, &dlg,
-				TMCB_LOCAL_COMPLETED | TMCB_DESTROY, done,
-				param_of(o->id, o->n, o->isf));
+				TMCB_LOCAL_COMPLETED | TMCB_DESTROY, done, handing);
 		rc = cpm_tm.t_uac_with_ids(&req, NULL, NULL);
+		handing = NULL;
 		cpm_tm.t_sett(saved, saved_branch);
 	}
 	if(dlg.route_set)
@@ -332,6 +338,8 @@ static void done(struct cell *t, int type, struct tmcb_params *ps)
 	bool again;
 
 	(void)t;
+	if(type == TMCB_DESTROY && *ps->param == handing)
+		return;
 	if(!take_answer(id, n, param & 1, code, &o, &again))
 		return;
 	if(again && transmit(&o) < 0) {
