@@ -99,7 +99,7 @@ cpm_start() {
 			EXPLODER_URI sip:exploder@cpm.test ISF_URI "sip:$ISF_IP:5060" ISF_MODE "$LAB_ISF_MODE"
 		echo '#!define CPM_VALUES'
 		cpm_script || return 1
-		echo "#!define CPM_RING_TIMEOUT $LAB_RING_MS"
+		echo "#!define RING_TIMEOUT $LAB_RING_MS"
 		echo "#!define MAX_RECIPIENTS $LAB_MAX_RECIPIENTS"
 		echo "#!define INTERWORKING $LAB_INTERWORKING"
 		echo "children=$LAB_CPM_CHILDREN"
