@@ -86,8 +86,13 @@ void cpm_dlv_stop(uint64_t id);
 /* The INVITE of leg n is answered, or over: the next one may go. */
 void cpm_dlv_unpace(uint64_t id, unsigned n);
 
-/* The relay has the path of leg n: its INVITE goes out when its turn comes. */
+/* The relay has given the path of leg n: its INVITE goes out, but for those of
+ * a list, whose first legs wait for each other. */
 void cpm_dlv_ready(uint64_t id, unsigned n);
+
+/* The relay knows all legs of the list, so that it does not think that nobody
+ * is left when a few have failed: their INVITEs go out as the pace allows. */
+void cpm_dlv_all_ready(uint64_t id);
 
 /* Leg n cannot serve its delivery: a leg to the ISF takes its place (once, and
  * where policy allows), or it has failed. Ends the leg. */

@@ -10,6 +10,7 @@
 #include "../../core/dprint.h"
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
+#include "cpm_fanout.h"
 #include "cpm_isf.h"
 #include "cpm_pace.h"
 #include "cpm_stats.h"
@@ -128,23 +129,27 @@ void cpm_dlv_ready(uint64_t id, unsigned n)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
-	cpm_pace_t *go = NULL;
-	bool now = false;
+	bool now =
+			l && s->state != CPM_S_CLOSING && (l->instead_of || s->n_dlv == 1);
 
-	if(l && s->state != CPM_S_CLOSING) {
-		now = l->instead_of || s->n_dlv == 1;
-		/* the relay knows all legs before the first one may answer: it must
-		 * not think that nobody is left when a few have failed */
-		if(!now && s->add_next == 0 && s->n_adding == 0) {
-			go = s->pace;
-			s->pace = NULL;
-		}
-	}
 	if(s)
 		cpm_session_unlock(s);
 	if(now)
 		invite(id, n);
-	else if(go)
+}
+
+void cpm_dlv_all_ready(uint64_t id)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_pace_t *go = NULL;
+
+	if(s && s->state != CPM_S_CLOSING) {
+		go = s->pace;
+		s->pace = NULL;
+	}
+	if(s)
+		cpm_session_unlock(s);
+	if(go)
 		cpm_pace_start(go);
 }
 
@@ -249,20 +254,56 @@ static void note_failure(cpm_session_t *s, cpm_dlv_t *d, cpm_failure_t *f)
 	}
 }
 
+/* Who was not reached, copied under the lock. */
+struct lost
+{
+	cpm_buf_t uri, call_id;
+};
+
+static void copy_lost(cpm_session_t *s, const cpm_dlv_t *d, struct lost *lost)
+{
+	unsigned i = (unsigned)(d - s->dlv);
+
+	if(s->rcpts == NULL)
+		return;
+	cpm_buf_str(&lost->uri, cpm_rcpts_uri(s->rcpts, i));
+	cpm_buf_str(
+			&lost->call_id, cpm_strs_get(s->legs[CPM_IN].dlg, CPM_D_CALL_ID));
+}
+
+/* Of a list the operator may want to know each one (event route). */
+static void tell_lost(uint64_t id, struct lost *lost, int code)
+{
+	str uri = cpm_buf_get(&lost->uri);
+
+	if(uri.len > 0) {
+		LM_NOTICE("session " CPM_ID_FMT ": %.*s failed with %d\n",
+				CPM_ID_ARG(id), STR_FMT(&uri), code);
+		cpm_fanout_tell(&(cpm_fan_failure_t){.uri = uri,
+				.code = code,
+				.call_id = cpm_buf_get(&lost->call_id)});
+	}
+	cpm_buf_free(&lost->uri);
+	cpm_buf_free(&lost->call_id);
+}
+
 void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 {
 	cpm_failure_t f = *given;
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_dlv_t *d = s ? cpm_session_dlv(s, n) : NULL;
 	unsigned instead = 0;
-	bool counts = false, list = s && s->rcpts;
+	struct lost lost = {{NULL, 0, 0, false}, {NULL, 0, 0, false}};
+	bool counts = false;
 
 	if(d && d->state == CPM_V_PENDING && s->state != CPM_S_CLOSING) {
 		counts = true;
 		if(may_interwork(s, d, &f))
 			instead = replace(s, d, n);
-		if(instead == 0)
+		if(instead == 0) {
 			note_failure(s, d, &f);
+			copy_lost(s, d, &lost);
+		}
 	}
 	if(s)
 		cpm_session_unlock(s);
@@ -278,8 +319,7 @@ void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 		cpm_media_add(id, instead);
 		return;
 	}
-	if(list)
-		cpm_stat_inc(CPM_STAT_EXPLODER_FAILED);
+	tell_lost(id, &lost, f.code);
 	cpm_media_leg_close(id, n);
 	decide(id);
 }

@@ -137,8 +137,12 @@ typedef struct cpm_fan_failure
 {
 	str uri;     /* the recipient */
 	int code;    /* his last final answer */
-	str call_id; /* of the MESSAGE received */
+	str call_id; /* of the request received; of an INVITE or a MESSAGE */
 } cpm_fan_failure_t;
 bool cpm_fanout_failure(cpm_fan_failure_t *out);
+
+/* A recipient of a list was not reached, of a large message too: count it and
+ * run event_route[cpm:recipient-failed]. No lock may be held. */
+void cpm_fanout_tell(const cpm_fan_failure_t *f);
 
 #endif

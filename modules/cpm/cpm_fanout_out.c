@@ -175,22 +175,27 @@ bool cpm_fanout_failure(cpm_fan_failure_t *out)
 	return failure.now;
 }
 
-static void tell_failure(const struct out *o, int code)
+void cpm_fanout_tell(const cpm_fan_failure_t *f)
 {
 	struct cell *saved = cpm_tm.t_gett();
 	int saved_branch = cpm_tm.t_gett_branch();
 
-	LM_NOTICE("fan-out " CPM_ID_FMT ": %.*s failed with %d\n",
-			CPM_ID_ARG(o->id), STR_FMT(&o->uri), code);
 	cpm_stat_inc(CPM_STAT_EXPLODER_FAILED);
 	failure.now = true;
-	failure.f = (cpm_fan_failure_t){.uri = o->uri,
-			.code = code,
-			.call_id = cpm_strs_get(o->texts, CPM_F_CALL_ID)};
+	failure.f = *f;
 	cpm_tm.t_sett(T_UNDEFINED, T_BR_UNDEFINED);
 	cpm_evroute_run(CPM_EV_RECIPIENT_FAILED);
 	cpm_tm.t_sett(saved, saved_branch);
 	failure.now = false;
+}
+
+static void tell_failure(const struct out *o, int code)
+{
+	LM_NOTICE("fan-out " CPM_ID_FMT ": %.*s failed with %d\n",
+			CPM_ID_ARG(o->id), STR_FMT(&o->uri), code);
+	cpm_fanout_tell(&(cpm_fan_failure_t){.uri = o->uri,
+			.code = code,
+			.call_id = cpm_strs_get(o->texts, CPM_F_CALL_ID)});
 }
 
 /* The sender's final answer, of a transaction that was suspended. */

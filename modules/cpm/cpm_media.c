@@ -15,7 +15,9 @@
 #include "proto/ctl.h"
 
 #define DRAIN_DEADLINE_MS 60000 /* for a session.close that drains */
-#define SETUP_SPARE_MS 90000    /* a leg may be tried elsewhere, or wait */
+#define SETUP_SPARE_MS 90000    /* a leg may be tried elsewhere */
+#define SETUP_MAX_MS 86400000   /* the relay takes no more */
+#define TURN_MS 32000           /* until silent recipients make room for more */
 
 static const str no_reason = {NULL, 0};
 
@@ -180,6 +182,7 @@ struct create
 	cpm_strs_t *msg;
 	uint32_t content_n;
 	int max;
+	unsigned n_dlv;
 	bool invite, keep, in_tls, out_tls;
 };
 
@@ -193,6 +196,16 @@ static json_t *content_json(const struct create *c)
 	if(o && mid.len > 0)
 		json_object_set_new(o, "message_id", cpm_media_text(mid));
 	return o;
+}
+
+/* How long a leg may take to be answered: it rings, may be tried elsewhere, and
+ * waits for its turn when nobody before it says anything. */
+static json_int_t setup_ms(unsigned n_dlv)
+{
+	json_int_t turns = n_dlv / (unsigned)cpm_conf.exploder_parallel;
+	json_int_t ms = cpm_conf.ring_timeout + SETUP_SPARE_MS + turns * TURN_MS;
+
+	return ms < SETUP_MAX_MS ? ms : SETUP_MAX_MS;
 }
 
 static json_t *create_params(uint64_t id, const struct create *c)
@@ -212,8 +225,8 @@ static json_t *create_params(uint64_t id, const struct create *c)
 	if(c->keep) {
 		bad |= json_object_set_new(p, "keep", json_true());
 		bad |= json_object_set_new(p, "answer", json_string("first"));
-		bad |= json_object_set_new(p, "setup_ms",
-				json_integer(cpm_conf.ring_timeout + SETUP_SPARE_MS));
+		bad |= json_object_set_new(
+				p, "setup_ms", json_integer(setup_ms(c->n_dlv)));
 	}
 	if(bad) {
 		json_decref(p);
@@ -235,6 +248,7 @@ int cpm_media_create(uint64_t id)
 	c.invite = s->kind == CPM_UAS_INVITE;
 	c.content_n = s->content ? s->content_n : 0;
 	c.max = s->max_bytes;
+	c.n_dlv = s->n_dlv;
 	c.in_tls = s->legs[CPM_IN].tls;
 	c.out_tls = s->legs[1].tls;
 	c.msg = cpm_strs_copy(s->msg);

@@ -129,16 +129,20 @@ void cpm_media_add_more(uint64_t id)
 {
 	while(true) {
 		cpm_session_t *s = cpm_session_lock(id);
-		bool tls = false, go = false;
+		bool tls = false, go = false, all = false;
 		unsigned n = 0;
 
 		if(s && s->add_next && s->n_adding < ADD_WINDOW) {
 			n = s->add_next;
 			s->add_next = n < s->n_dlv ? (uint16_t)(n + 1) : 0;
 			go = mark(s, n, &tls);
+		} else if(s) {
+			all = s->n_adding == 0;
 		}
 		if(s)
 			cpm_session_unlock(s);
+		if(all)
+			cpm_dlv_all_ready(id);
 		if(n == 0)
 			return;
 		if(go && send_add(id, n, tls) < 0)
