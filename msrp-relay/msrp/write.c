@@ -90,14 +90,30 @@ size_t msrp_write_paths(
 	return done(&o, to);
 }
 
-size_t msrp_write_send(char *to, size_t room, const struct msrp_send *s)
+size_t msrp_write_send_start(
+		char *to, size_t room, struct slice tid, struct slice paths)
 {
 	struct out o = {to, to + room, false};
 
 	put(&o, SLICE("MSRP "));
-	put(&o, s->tid);
+	put(&o, tid);
 	put(&o, SLICE(" SEND\r\n"));
-	put(&o, s->paths);
+	put(&o, paths);
+	return done(&o, to);
+}
+
+size_t msrp_write_send(char *to, size_t room, const struct msrp_send *s)
+{
+	size_t n = msrp_write_send_start(to, room, s->tid, s->paths);
+	size_t rest = n > 0 ? msrp_write_send_rest(to + n, room - n, s) : 0;
+
+	return rest > 0 ? n + rest : 0;
+}
+
+size_t msrp_write_send_rest(char *to, size_t room, const struct msrp_send *s)
+{
+	struct out o = {to, to + room, false};
+
 	put_field(&o, SLICE("Message-ID: "), s->message_id);
 	if(s->range.start > 0)
 		put_range(&o, s->range);

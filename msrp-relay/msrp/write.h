@@ -28,6 +28,12 @@ struct msrp_send
  */
 size_t msrp_write_send(char *to, size_t room, const struct msrp_send *s);
 
+/* The same in two parts, for a chunk that goes to many peers: start line and
+ * paths are each one's own, the rest is the same for all. */
+size_t msrp_write_send_start(
+		char *to, size_t room, struct slice tid, struct slice paths);
+size_t msrp_write_send_rest(char *to, size_t room, const struct msrp_send *s);
+
 /* The end-line, with the CRLF before it when content preceded. */
 size_t msrp_write_end(
 		char *to, size_t room, struct slice tid, char flag, bool content);

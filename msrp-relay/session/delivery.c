@@ -12,7 +12,7 @@
 
 #include "log/log.h"
 
-#define SPARE_MAX 512 /* deliveries a worker keeps for reuse */
+#define SPARE_MAX 4096 /* deliveries a worker keeps for reuse */
 
 static struct delivery *delivery_new(struct worker *w)
 {

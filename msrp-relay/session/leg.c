@@ -40,7 +40,7 @@ struct leg *leg_new(struct session *s, const struct relay_leg_params *p)
 	bool tls = p->transport == RELAY_TLS;
 
 	l->session = s;
-	snprintf(l->name, sizeof(l->name), "%s", p->leg);
+	l->name_n = (uint8_t)snprintf(l->name, sizeof(l->name), "%s", p->leg);
 	l->direction = p->direction;
 	l->transport = p->transport;
 	worker_random_id(w, l->id, LEG_ID_LEN);
@@ -88,6 +88,7 @@ void leg_free(struct leg *l)
 	free(l->accept_wrapped_types);
 	free(l->fingerprint);
 	free(l->paths);
+	free(l->answer);
 	free(l->req_to);
 	free(l->req_from);
 	free(l->reply);
@@ -418,6 +419,9 @@ void leg_start(struct leg *l, const struct relay_peer *p)
 	n = msrp_write_paths(
 			paths, sizeof(paths), slice_str(l->peer_path), slice_str(l->path));
 	store(&l->paths, &l->paths_n, slice_of(paths, n));
+	n = msrp_write_paths(
+			paths, sizeof(paths), slice_str(l->path), slice_str(l->peer_path));
+	store(&l->answer, &l->answer_n, slice_of(paths, n));
 	delivery_recheck(l);
 	l->state = RELAY_LEG_WAITING;
 	session_activity(l->session);

@@ -12,7 +12,7 @@
 
 #include "log/log.h"
 
-#define SPARE_MAX 512     /* messages a worker keeps for reuse */
+#define SPARE_MAX 1024    /* messages a worker keeps for reuse */
 #define KEPT_TYPE_MAX 127 /* bytes of a Content-Type kept with them */
 
 /* A spare message keeps its Content-Type: the next one mostly has the same. */

@@ -226,12 +226,52 @@ static size_t malformed(struct msrp_conn *mc, int err)
 	return 0;
 }
 
+/* What comes most on a connection towards a recipient: the whole 200 for the
+ * oldest SEND of its only leg, spelt as we would. Bytes taken, or 0: to be
+ * looked at in full. */
+static size_t on_usual_answer(struct msrp_conn *mc, const char *p, size_t n)
+{
+	struct leg *l = mc->legs;
+	const char *at = p, *end = p + n;
+	char tid[TID_LEN];
+
+	if(l == NULL || l->mc_next || l->txns == NULL
+			|| n < 5 + TID_LEN + 6 + l->answer_n + 7 + TID_LEN + 3)
+		return 0;
+	memcpy(tid, l->txns->tid, TID_LEN);
+	if(memcmp(at, "MSRP ", 5) != 0 || memcmp(at + 5, tid, TID_LEN) != 0
+			|| memcmp(at + 5 + TID_LEN, " 200", 4) != 0)
+		return 0;
+	at += 5 + TID_LEN + 4;
+	if(*at == ' ') {
+		at = memchr(at, '\r', (size_t)(end - at));
+		if(at == NULL)
+			return 0;
+	}
+	if((size_t)(end - at) < 2 + l->answer_n + 7 + TID_LEN + 3
+			|| memcmp(at, "\r\n", 2) != 0
+			|| memcmp(at + 2, l->answer, l->answer_n) != 0)
+		return 0;
+	at += 2 + l->answer_n;
+	if(memcmp(at, "-------", 7) != 0 || memcmp(at + 7, tid, TID_LEN) != 0
+			|| memcmp(at + 7 + TID_LEN, "$\r\n", 3) != 0)
+		return 0;
+	stat_add(&mc->w->stats, responses_received_total, 1);
+	session_activity(l->session);
+	outbound_response(l, slice_of(tid, TID_LEN), 200);
+	return (size_t)(at - p) + 7 + TID_LEN + 3;
+}
+
 /* A frame's head at p: bytes taken, 0 with more to come. */
 static size_t on_head(struct msrp_conn *mc, const char *p, size_t n)
 {
 	struct msrp_head h;
-	int rc = msrp_head_parse(p, n, &h);
+	size_t usual = on_usual_answer(mc, p, n);
+	int rc;
 
+	if(usual > 0)
+		return usual;
+	rc = msrp_head_parse(p, n, &h);
 	if(rc < 0)
 		return malformed(mc, rc);
 	if(rc == 0)

@@ -13,7 +13,7 @@
 #include "log/log.h"
 #include "msrp/write.h"
 
-#define SPARE_TXNS_MAX 512
+#define SPARE_TXNS_MAX 4096
 
 static struct txn *txn_new(struct leg *l, struct delivery *d, uint64_t n)
 {
@@ -181,18 +181,42 @@ static void chunk_content(struct delivery *d, struct conn *c, uint64_t n)
 	delivery_sent(d, (size_t)n);
 }
 
+static bool same_range(const struct msrp_range *a, const struct msrp_range *b)
+{
+	return a->start == b->start && a->end == b->end && a->total == b->total
+			&& a->end_any == b->end_any && a->total_any == b->total_any;
+}
+
+/* Range and all that is no peer's own, at `to`; bytes. */
+static size_t chunk_rest(
+		struct message *m, const struct msrp_send *s, char *to, size_t room)
+{
+	struct head_rest *h = &m->rest;
+
+	if(m->n_open < 2)
+		return msrp_write_send_rest(to, room, s);
+	if(!same_range(&h->range, &s->range)) {
+		h->n = msrp_write_send_rest(h->text, sizeof(h->text), s);
+		h->range = s->range;
+		h->range.start = h->n > 0 ? s->range.start : 0;
+		if(h->n == 0)
+			return msrp_write_send_rest(to, room, s);
+	}
+	memcpy(to, h->text, h->n);
+	return h->n;
+}
+
 static void chunk_send(struct delivery *d, uint64_t n, char flag)
 {
 	struct leg *l = d->leg;
 	struct message *m = d->m;
 	struct conn *c = &l->mc->net;
 	struct txn *t = txn_new(l, d, n);
-	struct slice type = slice_str(m->content_type);
+	struct slice tid = slice_of(t->tid, TID_LEN),
+				 type = slice_str(m->content_type);
 	size_t room = l->paths_n + type.n + MSRP_WRITE_OVERHEAD, used;
 	char *to = conn_room(c, room);
-	struct msrp_send s = {.tid = slice_of(t->tid, TID_LEN),
-			.paths = slice_of(l->paths, l->paths_n),
-			.message_id = slice_str(m->id),
+	struct msrp_send s = {.message_id = slice_str(m->id),
 			.content_type = type,
 			.success_report = m->success_report,
 			.failure_report = true};
@@ -203,12 +227,13 @@ static void chunk_send(struct delivery *d, uint64_t n, char flag)
 	s.range.end_any = n == 0;
 	s.range.total = m->complete ? m->received : m->total;
 	s.range.total_any = !m->complete && !m->total_known;
-	used = msrp_write_send(to, room, &s);
+	used = msrp_write_send_start(to, room, tid, slice_of(l->paths, l->paths_n));
+	used += chunk_rest(m, &s, to + used, room - used);
 	conn_commit(c, used);
 	chunk_content(d, c, n);
 	/* End-line and flag are one piece of one buffer. */
 	to = conn_room(c, MSRP_END_MAX);
-	used = msrp_write_end(to, MSRP_END_MAX, s.tid, flag, true);
+	used = msrp_write_end(to, MSRP_END_MAX, tid, flag, true);
 	conn_commit(c, used);
 	d->begun = true;
 	d->last = flag != MSRP_FLAG_MORE;

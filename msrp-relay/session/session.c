@@ -20,13 +20,13 @@ void session_activity(struct session *s)
 	s->active_at = worker_now(s->w);
 }
 
-static const char *note_str(char **at, const char *s)
+static const char *note_str(char **at, const char *s, size_t n)
 {
-	size_t n = strlen(s) + 1;
 	char *to = *at;
 
 	memcpy(to, s, n);
-	*at += n;
+	to[n] = '\0';
+	*at += n + 1;
 	return to;
 }
 
@@ -56,18 +56,19 @@ void session_event(struct session *s, enum relay_event_type type,
 		struct leg *leg, const char *message_id, uint64_t bytes, int status,
 		const char *error)
 {
-	size_t n = sizeof(struct note) + strlen(s->name) + strlen(s->owner) + 4
-			+ (leg ? strlen(leg->name) : 0)
-			+ (message_id ? strlen(message_id) : 0);
+	size_t id_n = message_id ? strlen(message_id) : 0;
+	size_t n = sizeof(struct note) + s->name_n + s->owner_n + id_n + 4
+			+ (leg ? leg->name_n : 0);
 	struct note *note = note_new(s->w, n);
 	char *at = note->text;
 
 	note->event = (struct relay_event){
 			.type = type, .bytes = bytes, .status = status, .error = error};
-	note->event.session = note_str(&at, s->name);
-	note->event.owner = note_str(&at, s->owner);
-	note->event.leg = leg ? note_str(&at, leg->name) : NULL;
-	note->event.message_id = message_id ? note_str(&at, message_id) : NULL;
+	note->event.session = note_str(&at, s->name, s->name_n);
+	note->event.owner = note_str(&at, s->owner, s->owner_n);
+	note->event.leg = leg ? note_str(&at, leg->name, leg->name_n) : NULL;
+	note->event.message_id =
+			message_id ? note_str(&at, message_id, id_n) : NULL;
 }
 
 static struct session *find(struct worker *w, const char *name)
@@ -288,8 +289,9 @@ static int do_create(struct worker *w, struct job *j, struct session **out)
 		return RELAY_LIMIT;
 	s = xcalloc(sizeof(*s));
 	s->w = w;
-	snprintf(s->name, sizeof(s->name), "%s", p->session);
-	snprintf(s->owner, sizeof(s->owner), "%s", p->owner ? p->owner : "");
+	s->name_n = (uint8_t)snprintf(s->name, sizeof(s->name), "%s", p->session);
+	s->owner_n = (uint8_t)snprintf(
+			s->owner, sizeof(s->owner), "%s", p->owner ? p->owner : "");
 	s->max_bytes = create_max_bytes(w, p);
 	s->idle_ms = create_idle_ms(w, p);
 	s->setup_ms = create_setup_ms(p);

@@ -49,6 +49,9 @@
 /* Kept messages of one session. */
 #define SESSION_KEPT_MAX 8
 
+/* Longer ones (a long Content-Type) are written for each leg anew. */
+#define HEAD_REST_MAX 192
+
 /* A session whose legs were not all started ends after so long. */
 #define SESSION_SETUP_MS (300 * 1000)
 
@@ -64,6 +67,15 @@ struct leg;
 struct session;
 struct delivery;
 
+/* The part of a SEND's head that a message's legs share, as it was written
+ * last: they mostly get the same chunks. */
+struct head_rest
+{
+	struct msrp_range range; /* start 0: nothing is there */
+	size_t n;
+	char text[HEAD_REST_MAX];
+};
+
 /* A message from the inbound leg. Freed by message_settle. */
 struct message
 {
@@ -71,6 +83,7 @@ struct message
 	struct leg *in;
 	struct delivery *deliveries;
 	struct spool spool; /* what it consists of */
+	struct head_rest rest;
 	char id[MSRP_IDENT_MAX + 1];
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
@@ -130,6 +143,7 @@ struct leg
 	UT_hash_handle hh; /* by id */
 	char id[LEG_ID_LEN + 1];
 	char name[RELAY_LEG_MAX + 1];
+	uint8_t name_n;
 	struct session *session;
 	struct leg *next; /* of the session */
 	enum relay_direction direction;
@@ -149,6 +163,8 @@ struct leg
 	uint64_t peer_max_bytes, chunk_bytes;
 	char *paths; /* of our requests, formatted */
 	size_t paths_n;
+	char *answer; /* paths of his responses, as most peers write them */
+	size_t answer_n;
 
 	/* connection */
 	struct msrp_conn *mc;    /* NULL: none */
@@ -187,6 +203,7 @@ struct session
 	UT_hash_handle hh; /* by name */
 	char name[RELAY_ID_MAX + 1];
 	char owner[RELAY_ID_MAX + 1];
+	uint8_t name_n, owner_n;
 	struct worker *w;
 	struct leg *legs; /* in the order of the command */
 	struct leg *in;

@@ -28,7 +28,10 @@ void worker_random_id(struct worker *w, char *to, unsigned n)
 {
 	static const char alphabet[] = "abcdefghijkmnopqrstuvwxyz2345678";
 
-	if(w->random_at + n > RANDOM_BYTES) {
+	uint64_t bits;
+
+	if(w->random_at + (n / RANDOM_WORD_CHARS + 1) * sizeof(bits)
+			> RANDOM_BYTES) {
 		size_t got = 0;
 		while(got < RANDOM_BYTES) {
 			ssize_t k = getrandom(w->random + got, RANDOM_BYTES - got, 0);
@@ -38,8 +41,15 @@ void worker_random_id(struct worker *w, char *to, unsigned n)
 		}
 		w->random_at = 0;
 	}
-	for(unsigned i = 0; i < n; i++)
-		to[i] = alphabet[w->random[w->random_at++] & 31];
+	while(n > 0) {
+		unsigned k = n < RANDOM_WORD_CHARS ? n : RANDOM_WORD_CHARS;
+
+		memcpy(&bits, w->random + w->random_at, sizeof(bits));
+		w->random_at += sizeof(bits);
+		n -= k;
+		for(; k > 0; k--, bits >>= 5)
+			*to++ = alphabet[bits & 31];
+	}
 }
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);

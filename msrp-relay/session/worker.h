@@ -20,7 +20,9 @@ struct msrp_conn;
 struct job;
 struct item;
 
-#define RANDOM_BYTES 2048 /* fetched from the kernel at once */
+/* Fetched from the kernel at once; eight of them make twelve characters. */
+#define RANDOM_BYTES 2048
+#define RANDOM_WORD_CHARS 12
 
 struct listener
 {
