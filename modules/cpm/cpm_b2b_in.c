@@ -30,7 +30,7 @@ static void out_headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_invite_t *in)
 {
 	struct slice urn = icsi_urn(in->service);
 
-	cpm_buf_fmt(b, "Max-Forwards: %u\r\n", cpm_service_max_forwards(msg) - 1);
+	cpm_buf_fmt(b, "Max-Forwards: %d\r\n", cpm_service_hops(msg));
 	cpm_buf_fmt(b, "Contact: <%.*s>", STR_FMT(&cpm_conf.contact));
 	cpm_hdr_contact_features(b, msg);
 	cpm_buf_lit(b, "\r\n");

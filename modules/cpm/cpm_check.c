@@ -226,9 +226,23 @@ void cpm_check_lines(sip_msg_t *msg, const char *refusal, cpm_buf_t *b)
 
 /* ---- all of it ---- */
 
+/* No NUL and no CR without its LF in the headers: what one parser takes for
+ * part of a value is a line's end to the next one. */
+static const char *check_bytes(sip_msg_t *msg)
+{
+	const char *end = msg->unparsed, *p = msg->buf;
+
+	if(memchr(p, '\0', (size_t)(end - p)) != NULL)
+		return "bad-request";
+	while((p = memchr(p, '\r', (size_t)(end - p))) != NULL)
+		if(++p == end || *p != '\n')
+			return "bad-request";
+	return NULL;
+}
+
 static const char *check_hops(sip_msg_t *msg)
 {
-	return cpm_service_max_forwards(msg) == 0 ? "loop" : NULL;
+	return cpm_service_hops(msg) < 0 ? "loop" : NULL;
 }
 
 static const char *check_invite(sip_msg_t *msg)
@@ -243,7 +257,7 @@ static const char *check_extensions(sip_msg_t *msg)
 
 const char *cpm_check(sip_msg_t *msg)
 {
-	static const char *(*const steps[])(sip_msg_t *) = {check_hops,
+	static const char *(*const steps[])(sip_msg_t *) = {check_bytes, check_hops,
 			check_authorised, check_version, check_anonymity, check_expires,
 			check_invite, check_extensions};
 	const char *no = NULL;

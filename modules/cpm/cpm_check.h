@@ -15,8 +15,9 @@
 
 /**
  * All of it that MESSAGE and INVITE have in common and that needs no body:
- * hops left, authorised, version, anonymity, lifetime, session timer of an
- * INVITE, extensions asked for.
+ * headers without bytes that could end a line elsewhere, hops left, authorised,
+ * version, anonymity, lifetime, session timer of an INVITE, extensions asked
+ * for.
  *
  * @return NULL all is well; else the name of the refusal
  */

@@ -27,7 +27,7 @@ static void headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_list_message_t *m)
 {
 	struct slice urn = icsi_urn(m->service);
 
-	cpm_buf_fmt(b, "Max-Forwards: %u\r\n", cpm_service_max_forwards(msg) - 1);
+	cpm_buf_fmt(b, "Max-Forwards: %d\r\n", cpm_service_hops(msg));
 	/* OP-17, OP-20, OP-21. No list, no history of recipients (OP-18): the body
 	 * is the message alone. */
 	cpm_hdr_copy(b, msg, "Accept-Contact");

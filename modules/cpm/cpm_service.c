@@ -93,13 +93,16 @@ enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted)
 	return asserted ? ICSI_NONE : wanted;
 }
 
-unsigned cpm_service_max_forwards(sip_msg_t *msg)
+int cpm_service_hops(sip_msg_t *msg)
 {
+	/* module maxfwd has counted this hop, in the text itself, when it has
+	 * left its value here */
+	bool counted = msg->maxforwards && msg->maxforwards->parsed != NULL;
 	uint64_t n;
 
 	if(!slice_u64(hdr_slice(msg, "Max-Forwards"), 255, &n))
 		return MAX_FORWARDS_DEFAULT;
-	return (unsigned)n;
+	return counted ? (int)n : (int)n - 1;
 }
 
 /* ---- the steps for scripts ---- */

@@ -25,7 +25,9 @@ bool cpm_service_wanted(sip_msg_t *msg, enum icsi service);
  */
 enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted);
 
-/* Max-Forwards: its value, 70 when there is none. */
-unsigned cpm_service_max_forwards(sip_msg_t *msg);
+/* Max-Forwards of what we send in the request's place: one less than received,
+ * unless the script's mf_process_maxfwd_header() has counted already; 70 when
+ * there is none; negative: no hop is left (RFC 3261 16.3). */
+int cpm_service_hops(sip_msg_t *msg);
 
 #endif

@@ -88,7 +88,7 @@ void cpm_switch_headers(cpm_buf_t *b, sip_msg_t *msg)
 {
 	struct slice large = icsi_urn_encoded(ICSI_LARGEMSG), urn = asserted(msg);
 
-	cpm_buf_fmt(b, "Max-Forwards: %u\r\n", cpm_service_max_forwards(msg) - 1);
+	cpm_buf_fmt(b, "Max-Forwards: %d\r\n", cpm_service_hops(msg));
 	/* a MESSAGE has no Contact whose features could be carried over */
 	cpm_buf_fmt(b, "Contact: <%.*s>;+g.3gpp.icsi-ref=\"%.*s\"\r\n",
 			STR_FMT(&cpm_conf.contact), SLICE_ARG(large));

@@ -61,16 +61,6 @@ struct ua *ua_open(const char *ip, const char *pf_ip)
 	return ua;
 }
 
-const char *ua_address(const struct ua *ua)
-{
-	return ua->ip;
-}
-
-const char *ua_pf(const struct ua *ua)
-{
-	return ua->pf_ip;
-}
-
 void ua_send(struct ua *ua, const char *text)
 {
 	char *wire = malloc(2 * strlen(text) + 1);

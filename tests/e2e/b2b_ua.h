@@ -45,10 +45,6 @@ struct call
 /* Bind to ip:5060 and talk to pf_ip:5060. Fails the test. */
 struct ua *ua_open(const char *ip, const char *pf_ip);
 
-/* Its own address, and the PF's. */
-const char *ua_address(const struct ua *ua);
-const char *ua_pf(const struct ua *ua);
-
 /* Send text; every \n becomes CRLF. */
 void ua_send(struct ua *ua, const char *text);
 

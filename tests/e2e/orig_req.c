@@ -56,8 +56,7 @@ static const char *lines_of(const struct req *r)
 const char *req_text(struct ua *ua, const struct req *r, const char **call_id)
 {
 	static unsigned serial;
-	const char *core = ua_address(ua),
-			   *method = r->large ? "INVITE" : "MESSAGE";
+	const char *core = ua_ip(ua), *method = r->large ? "INVITE" : "MESSAGE";
 	const char *ruri = r->ruri ? r->ruri : "sip:bob@cpm.test";
 	const char *body = r->body
 			? r->body
@@ -66,7 +65,7 @@ const char *req_text(struct ua *ua, const struct req *r, const char **call_id)
 			r->type ? r->type : (r->large ? "application/sdp" : "message/cpim");
 	const char *route = r->route
 			? r->route
-			: fmt("<sip:orig@%s:5060;lr>, <sip:mark@%s:5060;lr>", ua_pf(ua),
+			: fmt("<sip:orig@%s:5060;lr>, <sip:mark@%s:5060;lr>", ua_pf_ip(ua),
 					core);
 
 	serial++;

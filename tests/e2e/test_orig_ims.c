@@ -400,8 +400,8 @@ static void again(struct sip *m)
 	ua_send(ua,
 			fmt("%.*sVia: SIP/2.0/UDP %s:5060;branch=z9hG4bKagain%lu\r\n"
 				"Route: <sip:orig@%s:5060;lr>\r\n%s",
-					(int)(rest - m->text), m->text, ua_address(ua), m->at,
-					ua_pf(ua), rest));
+					(int)(rest - m->text), m->text, ua_ip(ua), m->at,
+					ua_pf_ip(ua), rest));
 }
 
 E2E_TEST(orig_ims, what_comes_back_is_passed_on_as_it_is,
@@ -433,8 +433,8 @@ E2E_TEST(orig_ims, what_comes_back_is_passed_on_as_it_is,
 }
 
 E2E_TEST(orig_ims, forged_mark_is_none,
-		"OP-01 OP-03: another message, another sender, another wish, an old "
-		"mark: all are checked")
+		"OP-01 OP-03: another message, another sender, another wish, "
+		"another time: all are checked")
 {
 	const char *call_id, *mark, *id, *body = pager_cpim();
 	struct sip *m;
@@ -456,7 +456,7 @@ E2E_TEST(orig_ims, forged_mark_is_none,
 		const char *h = fmt("%s%s", headers[i], mark), *text, *at;
 
 		if(i == 4) {
-			/* as if an hour ago */
+			/* its time is part of it */
 			at = strstr(mark, ";t=");
 			h = fmt("%.*s;t=%ld%s", (int)(at - mark), mark,
 					strtol(at + 3, NULL, 10) - 3600, strchr(at + 1, ';'));
