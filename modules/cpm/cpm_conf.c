@@ -129,7 +129,7 @@ static int check_numbers(void)
 			cpm_conf.min_se, 1799); /* below 1800: OL-14 */
 	bad |= check_range("ring_timeout", cpm_conf.ring_timeout, 100, 180000);
 	/* timer F of the sender is 32 s */
-	bad |= check_range("switch_timeout", cpm_conf.switch_timeout, 1000, 31000);
+	bad |= check_range("switch_timeout", cpm_conf.switch_timeout, 1000, 30000);
 	bad |= check_range("version_required", cpm_conf.version_required, 0, 1);
 	bad |= check_range("clock_skew", cpm_conf.clock_skew, 0, 86400);
 	bad |= check_range("max_message", cpm_conf.max_message, 0, INT_MAX);

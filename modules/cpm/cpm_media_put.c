@@ -9,6 +9,7 @@
 
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
+#include "../../core/mem/shm_mem.h"
 #include "cpm_media.h"
 #include "proto/base64.h"
 
@@ -55,6 +56,7 @@ static void on_put(
 {
 	json_int_t have = json_integer_value(json_object_get(result, "received"));
 	cpm_session_t *s;
+	char *sent = NULL;
 	bool more = false;
 
 	(void)leg;
@@ -70,7 +72,14 @@ static void on_put(
 		s->content_at = (uint32_t)have;
 		more = s->content_at < s->content_n;
 	}
+	/* the relay holds it from here on, for the ISF too */
+	if(s->content_at == s->content_n) {
+		sent = s->content;
+		s->content = NULL;
+	}
 	cpm_session_unlock(s);
+	if(sent)
+		shm_free(sent);
 	if(more)
 		cpm_media_put(id);
 }

@@ -253,11 +253,12 @@ typedef struct cpm_session
 	struct cpm_rcpts *rcpts; /* the recipients in the deliveries' order, one
 							  * block, owned; NULL: CPM_T_TARGET alone */
 	struct cpm_pace *pace;   /* made, but not started; owned */
-	char *content;           /* CPM_UAS_MESSAGE: what is to be sent, owned */
-	uint32_t content_n;      /* its bytes */
-	uint32_t content_at;     /* of them handed to the relay */
-	cpm_dlv_t *dlv;          /* n_dlv, owned */
-	cpm_leg_t *legs;         /* n_legs, owned; moves when it grows */
+	char *content; /* CPM_UAS_MESSAGE: what is to be sent, owned; freed when the
+					* relay has it */
+	uint32_t content_n;  /* its bytes */
+	uint32_t content_at; /* of them handed to the relay */
+	cpm_dlv_t *dlv;      /* n_dlv, owned */
+	cpm_leg_t *legs;     /* n_legs, owned; moves when it grows */
 } cpm_session_t;
 
 /* Make the table in shared memory, before the fork: 0 or -ENOMEM. */

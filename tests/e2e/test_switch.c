@@ -260,6 +260,8 @@ E2E_TEST(switch, message_is_delivered_then_bye_then_the_answer,
 	raw_answer(s->c, f, 200);
 	bye = ua_wait(ua, "BYE", c->call_id, 6000);
 	cr_assert(strstr(sip_hdr(bye, "Reason"), "cause=200") != NULL);
+	ua_idle(ua, 300);
+	cr_assert_eq(ua_count(ua, "200/MESSAGE", NULL), 0);
 	ua_answer(ua, bye, 200, "");
 	ok = big_ends(b, 200, 6000);
 	cr_assert_leq(bye->at, ok->at);

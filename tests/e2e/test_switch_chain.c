@@ -100,3 +100,33 @@ E2E_TEST(switch_chain, nobody_there_becomes_the_gateway_s,
 			lab_log_count(lab, "isf", "isf: INVITE to tel:.15559999999"), 1);
 	lab_idle(lab, 8000);
 }
+
+E2E_TEST(switch_chain, one_text_for_three_arrives_as_large,
+		"OP-29 OP-33: 5 KB in a MESSAGE to the EXPLODER-URI; two clients get "
+		"it, "
+		"the number that only the gateway knows too")
+{
+	struct lab *lab = lab_shared();
+	const char *file = test_file("text.txt", 5000, true);
+	struct proc *bob = client_receive(lab, "bob", "--count", "1", NULL);
+	struct proc *carol = client_receive(lab, "carol", "--count", "1", NULL);
+	struct proc *alice = client_send(lab, "alice", "--exploder",
+			"sip:exploder@cpm.test", "--to", BOB, "--to", CAROL, "--to",
+			"tel:+15559999998", "--file", file, "--type", "text/plain",
+			"--mode", "pager", NULL);
+
+	sender_ends(alice, SENT, 20000);
+	cr_assert_eq(event_number(proc_event(alice, "sent", 100), "status"), 202);
+	for(int i = 0; i < 2; i++) {
+		json_t *got = received(i ? carol : bob, 0);
+
+		cr_assert_str_eq(event_text(got, "mode"), "large");
+		cr_assert_str_eq(file_sha256(received_file(i ? carol : bob, 0)),
+				file_sha256(file));
+		header_is(got, "P-Asserted-Service", ICSI "largemsg.group");
+	}
+	lab_log_wait(lab, "isf", "isf: INVITE to tel:.15559999998", 8000);
+	cr_assert_eq(proc_wait(bob, 10000), 0);
+	cr_assert_eq(proc_wait(carol, 10000), 0);
+	lab_idle(lab, 8000);
+}

@@ -27,15 +27,10 @@ static struct ua *ua;
 static const char *const people[PEOPLE] = {
 		"sip:bob@cpm.test", "tel:+15550103", "sip:dave@cpm.test"};
 
-/* A MESSAGE with a list of the first n people and a wrapper of that size. */
-static struct big *send_list(
-		const char *to, int n, const char *headers, size_t bytes)
+/* A MESSAGE with this list and a wrapper of that size. */
+static struct big *send_entries(
+		const char *to, const char *entries, const char *headers, size_t bytes)
 {
-	const char *entries = "";
-
-	for(int i = 0; i < n; i++)
-		entries = fmt("%s<entry uri=\"%s\" cp:copyControl=\"to\"/>\r\n",
-				entries, people[i]);
 	return big_send(ua,
 			&(struct big_opt){.to = to,
 					.headers = fmt("Require: recipient-list-message\n%s%s",
@@ -55,6 +50,32 @@ static struct big *send_list(
 								"Content-Type: message/cpim\r\n\r\n%s\r\n"
 								"--outer--\r\n",
 							entries, big_cpim(bytes))});
+}
+
+static const char *entry(const char *uri)
+{
+	return fmt("<entry uri=\"%s\" cp:copyControl=\"to\"/>\r\n", uri);
+}
+
+/* For the first n people. */
+static struct big *send_list(
+		const char *to, int n, const char *headers, size_t bytes)
+{
+	const char *entries = "";
+
+	for(int i = 0; i < n; i++)
+		entries = fmt("%s%s", entries, entry(people[i]));
+	return send_entries(to, entries, headers, bytes);
+}
+
+/* To the EXPLODER-URI, for these, NULL at the end. */
+static struct big *send_list_of(const char *const uris[], size_t bytes)
+{
+	const char *entries = "";
+
+	for(; *uris; uris++)
+		entries = fmt("%s%s", entries, entry(*uris));
+	return send_entries(EXPLODER, entries, "", bytes);
 }
 
 /* The INVITE for one of them, in whatever order they come. */
@@ -162,6 +183,44 @@ E2E_TEST(switch_list, one_that_fails_disturbs_nobody,
 	call_reply(late, 180, NULL, "", "");
 	takes(invite_for(people[0]), 30000);
 	takes(late, 30000);
+	switch_clean(lab, 8000);
+}
+
+E2E_TEST(switch_list, gateway_takes_whom_the_core_does_not_reach,
+		"OP-37 OP-44: an address that is neither SIP nor TEL, one with 404 and "
+		"one that refuses the content, beside one who takes it")
+{
+	struct sink *s = sink_open();
+	struct ua *isf;
+	struct big *b;
+	struct call *c;
+
+	lab = switch_lab(&ua,
+			"modparam(\"cpm\", \"exploder_uri\", \"" EXPLODER
+			"\")\n" AGGREGATE);
+	isf = ua_open(lab->isf_ip, lab->pf_ip);
+	b = send_list_of((const char *const[]){people[0], people[1],
+							 "mailto:joe@example.com", people[2], NULL},
+			2000);
+	c = call_incoming(isf, 6000);
+	cr_assert(strstr(sip_hdr(c->in, "To"), "mailto:joe@example.com") != NULL);
+	takes(c, 2000);
+	refuses(invite_for(people[1]), 404);
+	c = call_incoming(isf, 6000);
+	cr_assert(strstr(sip_hdr(c->in, "To"), people[1]) != NULL);
+	takes(c, 2000);
+	c = invite_for(people[2]);
+	sink_answer(s, c, "passive", NULL);
+	sink_accept(s, 6000);
+	raw_answer(s->c, sink_next(s, 6000), 415);
+	flow_bye_comes(c, 6000);
+	c = call_incoming(isf, 6000);
+	cr_assert(strstr(sip_hdr(c->in, "To"), people[2]) != NULL);
+	takes(c, 2000);
+	cr_assert_eq(ua_count(ua, "200/MESSAGE", NULL), 0);
+	takes(invite_for(people[0]), 2000);
+	big_ends(b, 200, 6000);
+	cr_assert_eq(ua_count(isf, "INVITE", NULL), 3);
 	switch_clean(lab, 8000);
 }
 
