@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Requests within our dialogs: ACK, BYE and the refreshing UPDATE or re-INVITE
- * are answered here and concern their own leg only (RFC 3261 12.2.2, 14.2 and
- * 15.1.2, RFC 4028 section 9); a BYE then ends the session. Called by the
- * script for every request with a To-tag.
+ * Requests within our dialogs: ACK and the refreshing UPDATE or re-INVITE are
+ * answered here and concern their own leg only (RFC 3261 12.2.2 and 14.2, RFC
+ * 4028 section 9), BYE in cpm_b2b_bye.c. Called by the script for every request
+ * with a To-tag.
  */
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_to.h"
 #include "cpm_b2b.h"
+#include "cpm_b2b_dialog.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
 #include "cpm_sip.h"
@@ -21,22 +22,12 @@
 
 static const str no_reason = {NULL, 0};
 
-/* The leg that the request belongs to. */
-struct at
-{
-	uint64_t id;
-	unsigned n;
-	uint32_t cseq;
-};
-
 static bool same(str a, str b)
 {
 	return a.len == b.len && memcmp(a.s, b.s, (size_t)a.len) == 0;
 }
 
-/* The session with its slot locked and the leg, when Call-ID and the peer's
- * tag fit as well; else NULL and nothing locked. */
-static cpm_session_t *lock_leg(sip_msg_t *msg, struct at *at, cpm_leg_t **leg)
+cpm_session_t *cpm_at_lock(sip_msg_t *msg, const cpm_at_t *at, cpm_leg_t **leg)
 {
 	cpm_session_t *s = cpm_session_lock(at->id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, at->n) : NULL;
@@ -52,8 +43,7 @@ static cpm_session_t *lock_leg(sip_msg_t *msg, struct at *at, cpm_leg_t **leg)
 	return NULL;
 }
 
-/* A 200 with our headers and perhaps a body. */
-static void reply_ok(sip_msg_t *msg, cpm_buf_t *h, str body)
+void cpm_at_reply_ok(sip_msg_t *msg, cpm_buf_t *h, str body)
 {
 	cpm_hdr_server(h);
 	if(h->bad
@@ -71,7 +61,7 @@ static void reply_ok(sip_msg_t *msg, cpm_buf_t *h, str body)
 
 /* ---- ACK ---- */
 
-static void on_ack(sip_msg_t *msg, struct at *at)
+static void on_ack(sip_msg_t *msg, const cpm_at_t *at)
 {
 	cpm_leg_t *l = NULL;
 	cpm_session_t *s;
@@ -79,7 +69,7 @@ static void on_ack(sip_msg_t *msg, struct at *at)
 
 	/* stops the retransmission of the answer that it acknowledges */
 	cpm_tmx.t_check_trans(msg);
-	s = lock_leg(msg, at, &l);
+	s = cpm_at_lock(msg, at, &l);
 	if(s == NULL)
 		return;
 	if(l->state == CPM_L_ANSWERED) {
@@ -95,46 +85,6 @@ static void on_ack(sip_msg_t *msg, struct at *at)
 	cpm_uas_release(at->id);
 	if(hang_up)
 		cpm_leg_end(at->id, at->n);
-}
-
-/* ---- BYE ---- */
-
-static void on_bye(sip_msg_t *msg, struct at *at)
-{
-	cpm_leg_t *l = NULL;
-	cpm_session_t *s = lock_leg(msg, at, &l);
-	cpm_buf_t h = {0};
-	bool held = false, pair, early;
-
-	if(s == NULL) {
-		cpm_reject(msg, "dialog", NULL, no_reason);
-		return;
-	}
-	pair = cpm_session_is_pair(s);
-	/* the originator's dialog does not stand yet: the message ends */
-	early = at->n == CPM_IN && s->state != CPM_S_ANSWERED
-			&& s->state != CPM_S_UP;
-	/* before our final answer a BYE works like a CANCEL (RFC 3261 15) */
-	if(l->state != CPM_L_INVITED && l->state != CPM_L_RINGING
-			&& l->state != CPM_L_DOWN) {
-		held = l->state == CPM_L_ANSWERED;
-		cpm_leg_move(s, l, CPM_L_DOWN);
-		if(!pair && !early && at->n == CPM_IN)
-			cpm_session_move(s, CPM_S_LEFT);
-	}
-	if(at->cseq > l->peer_cseq)
-		l->peer_cseq = at->cseq;
-	cpm_session_unlock(s);
-	reply_ok(msg, &h, (str){NULL, 0});
-	cpm_buf_free(&h);
-	if(held)
-		cpm_uas_release(at->id);
-	if(pair || early)
-		cpm_b2b_end(at->id, CPM_END_BYE, at->n, cpm_hdr_get(msg, "Reason"));
-	else if(at->n == CPM_IN)
-		cpm_dlv_left(at->id, false);
-	else
-		cpm_dlv_bye(at->id, at->n);
 }
 
 /* ---- UPDATE, re-INVITE ---- */
@@ -186,12 +136,12 @@ static void renegotiate(cpm_leg_t *l, const cpm_timer_hdr_t *th)
 	cpm_timer_arm(l);
 }
 
-static void take_refresh(sip_msg_t *msg, struct at *at,
+static void take_refresh(sip_msg_t *msg, const cpm_at_t *at,
 		const cpm_timer_hdr_t *th, struct refresh *r)
 {
 	bool invite = msg->REQ_METHOD == METHOD_INVITE;
 	cpm_leg_t *l = NULL;
-	cpm_session_t *s = lock_leg(msg, at, &l);
+	cpm_session_t *s = cpm_at_lock(msg, at, &l);
 
 	if(s == NULL) {
 		r->no = "dialog";
@@ -215,7 +165,7 @@ static void take_refresh(sip_msg_t *msg, struct at *at,
 		r->no = r->local == NULL ? "memory" : check_offer(msg, r->peer);
 	if(r->no)
 		return;
-	s = lock_leg(msg, at, &l);
+	s = cpm_at_lock(msg, at, &l);
 	if(s == NULL) {
 		r->no = "dialog";
 		return;
@@ -228,7 +178,7 @@ static void take_refresh(sip_msg_t *msg, struct at *at,
 }
 
 /* A new Contact is where our next requests go (target refresh). */
-static void retarget(sip_msg_t *msg, struct at *at)
+static void retarget(sip_msg_t *msg, const cpm_at_t *at)
 {
 	str v[CPM_D_N], uri;
 	cpm_strs_t *old = NULL, *dlg;
@@ -238,7 +188,7 @@ static void retarget(sip_msg_t *msg, struct at *at)
 
 	if(cpm_hdr_contact(msg, &uri, &isfocus) < 0)
 		return;
-	s = lock_leg(msg, at, &l);
+	s = cpm_at_lock(msg, at, &l);
 	if(s == NULL)
 		return;
 	if(!same(uri, cpm_strs_get(l->dlg, CPM_D_TARGET)))
@@ -251,7 +201,7 @@ static void retarget(sip_msg_t *msg, struct at *at)
 	v[CPM_D_TARGET] = uri;
 	dlg = cpm_strs_new(v, CPM_D_N);
 	cpm_strs_drop(old);
-	s = dlg ? lock_leg(msg, at, &l) : NULL;
+	s = dlg ? cpm_at_lock(msg, at, &l) : NULL;
 	if(s) {
 		cpm_strs_t *swap = l->dlg;
 
@@ -262,7 +212,7 @@ static void retarget(sip_msg_t *msg, struct at *at)
 	cpm_strs_free(&dlg);
 }
 
-static void on_refresh(sip_msg_t *msg, struct at *at)
+static void on_refresh(sip_msg_t *msg, const cpm_at_t *at)
 {
 	cpm_timer_hdr_t th;
 	struct refresh r = {.no = NULL};
@@ -295,7 +245,7 @@ static void on_refresh(sip_msg_t *msg, struct at *at)
 			cpm_buf_lit(&h, "Require: timer\r\n");
 		if(with_sdp)
 			cpm_buf_lit(&h, "Content-Type: application/sdp\r\n");
-		reply_ok(msg, &h,
+		cpm_at_reply_ok(msg, &h,
 				with_sdp ? cpm_strs_get(r.local, CPM_M_SDP) : no_reason);
 	}
 	cpm_buf_free(&h);
@@ -310,13 +260,13 @@ static void on_options(sip_msg_t *msg)
 	cpm_buf_lit(&h,
 			"Allow: " CPM_ALLOW "\r\nAccept: application/sdp\r\n"
 			"Supported: timer\r\n");
-	reply_ok(msg, &h, no_reason);
+	cpm_at_reply_ok(msg, &h, no_reason);
 	cpm_buf_free(&h);
 }
 
 /* ---- the way in ---- */
 
-static int find(sip_msg_t *msg, struct at *at)
+static int find(sip_msg_t *msg, cpm_at_t *at)
 {
 	str num, tag;
 	uint64_t v;
@@ -335,7 +285,7 @@ static int find(sip_msg_t *msg, struct at *at)
 
 int ki_cpm_in_dialog(sip_msg_t *msg)
 {
-	struct at at;
+	cpm_at_t at;
 	int rc;
 
 	if(find(msg, &at) < 0)
@@ -353,7 +303,7 @@ int ki_cpm_in_dialog(sip_msg_t *msg)
 		return 0; /* no memory, or a retransmission */
 	switch(msg->REQ_METHOD) {
 		case METHOD_BYE:
-			on_bye(msg, &at);
+			cpm_bye(msg, &at);
 			break;
 		case METHOD_INVITE:
 		case METHOD_UPDATE:
@@ -364,7 +314,7 @@ int ki_cpm_in_dialog(sip_msg_t *msg)
 			break;
 		default: {
 			cpm_leg_t *l;
-			cpm_session_t *s = lock_leg(msg, &at, &l);
+			cpm_session_t *s = cpm_at_lock(msg, &at, &l);
 
 			if(s)
 				cpm_session_unlock(s);

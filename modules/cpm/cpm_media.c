@@ -12,6 +12,7 @@
 
 #include "../../core/dprint.h"
 #include "cpm_conf.h"
+#include "cpm_record.h"
 #include "proto/ctl.h"
 
 #define DRAIN_DEADLINE_MS 60000 /* for a session.close that drains */
@@ -274,6 +275,7 @@ static void closed(uint64_t id)
 	s->stay = true;
 	cpm_session_unlock(s);
 	cpm_legs_end(id, 1);
+	cpm_record_closed(id);
 	s = cpm_session_lock(id);
 	if(s == NULL)
 		return;

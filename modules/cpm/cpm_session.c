@@ -233,6 +233,7 @@ cpm_session_t *cpm_session_lock(uint64_t id)
 static bool session_over(const cpm_session_t *s)
 {
 	if(s->state != CPM_S_CLOSING || s->uas_busy || s->stay || s->uas_held
+			|| s->n_byes
 			|| (s->relay != CPM_R_CLOSED && s->relay != CPM_R_NONE))
 		return false;
 	return s->n_in[CPM_L_DOWN] == s->n_legs;
@@ -373,7 +374,7 @@ static bool session_due(const cpm_session_t *s, uint64_t now)
 {
 	return is_due(s->ring_at, now) || is_due(s->ack_at, now)
 			|| is_due(s->media_at, now) || is_due(s->end_at, now)
-			|| is_due(s->watch_at, now) || s->end_next
+			|| is_due(s->watch_at, now) || is_due(s->bye_at, now) || s->end_next
 			|| cpm_session_leg_due(s, 0, now) < s->n_legs;
 }
 

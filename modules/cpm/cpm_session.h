@@ -192,6 +192,8 @@ typedef struct cpm_leg
 	unsigned tindex;      /* INVITE transaction at tm (out) */
 	unsigned tlabel;      /* */
 	uint64_t peer_max;    /* a=max-size of the peer, 0 none */
+	uint64_t bye_id;      /* transaction of the peer's BYE whose 200 waits, as
+						   * cpm_id_make(); 0 none */
 	uint64_t ring_at;     /* the callee has to answer by, ms; 0 none */
 	uint64_t timer_at;    /* refresh due or session expired, ms; 0 none */
 	uint64_t refresh_by;  /* our refresh must have been answered, ms */
@@ -222,6 +224,7 @@ typedef struct cpm_session
 	uint16_t n_failed;   /* of them failed */
 	uint16_t n_in[CPM_L_NSTATES]; /* legs in each state */
 	uint16_t add_next;            /* next leg to ask the relay for; 0 none */
+	uint16_t n_byes;              /* BYEs whose 200 waits for the recording */
 	uint16_t n_adding;            /* leg.add without an answer yet */
 	uint16_t end_next;            /* first leg that is still to be ended by the
 								   * timer process; 0 none */
@@ -244,6 +247,7 @@ typedef struct cpm_session
 	uint64_t ack_at;         /* the originator has to ACK, 0 none */
 	uint64_t media_at;       /* both ends are given up after, 0 none */
 	uint64_t end_at;         /* BYE both: set where it cannot be done, 0 none */
+	uint64_t bye_at;         /* BYEs that wait are answered, 0 none */
 	uint64_t watch_at;       /* stuck in this state */
 	uint64_t seen_ms;        /* the relay listed it */
 	cpm_strs_t *msg;         /* CPM_T_*, owned */

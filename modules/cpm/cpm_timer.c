@@ -16,6 +16,7 @@
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
 #include "cpm_pace.h"
+#include "cpm_record.h"
 #include "cpm_stats.h"
 #include "cpm_switch.h"
 
@@ -214,6 +215,7 @@ static void force(cpm_session_t *s)
 	s->n_in[CPM_L_DOWN] = s->n_legs;
 	s->relay = CPM_R_CLOSED;
 	s->uas_busy = s->uas_held = s->stay = false;
+	s->n_byes = 0;
 }
 
 /* A BYE that could not be sent, or a cancelled INVITE whose final answer does
@@ -360,6 +362,12 @@ static void tick_session(uint64_t id, uint64_t now)
 	cpm_end_t why = CPM_END_N;
 	bool delivered;
 
+	if(s && due(s->bye_at, now)) {
+		s->bye_at = 0;
+		cpm_session_unlock(s);
+		cpm_bye_answer(id, no_reason);
+		s = cpm_session_lock(id);
+	}
 	if(s == NULL)
 		return;
 	delivered = cpm_session_delivered(s);
