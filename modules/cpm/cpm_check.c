@@ -310,6 +310,11 @@ int ki_cpm_check_timer(sip_msg_t *msg)
 	return step(msg, check_invite);
 }
 
+int ki_cpm_check_require(sip_msg_t *msg)
+{
+	return step(msg, check_extensions);
+}
+
 int ki_cpm_check_size(sip_msg_t *msg)
 {
 	return step(msg, check_size);

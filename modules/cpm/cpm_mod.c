@@ -47,6 +47,7 @@ WRAP(cpm_check_version)
 WRAP(cpm_check_anonymity)
 WRAP(cpm_check_expires)
 WRAP(cpm_check_timer)
+WRAP(cpm_check_require)
 WRAP(cpm_check_size)
 WRAP(cpm_service_header)
 
@@ -86,6 +87,7 @@ static cmd_export_t cmds[] = {
 				ROUTES_TEST},
 		{"cpm_check_expires", w_cpm_check_expires, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_timer", w_cpm_check_timer, 0, NULL, NULL, ROUTES_TEST},
+		{"cpm_check_require", w_cpm_check_require, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_size", w_cpm_check_size, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_service_header", w_cpm_service_header, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_reject", w_cpm_reject, 1, fixup_spve_null, fixup_free_spve_null,
@@ -117,6 +119,7 @@ static sr_kemi_t kemi_exports[] = {
 	KEMI(check_anonymity),
 	KEMI(check_expires),
 	KEMI(check_timer),
+	KEMI(check_require),
 	KEMI(check_size),
 	KEMI(service_header),
 	{str_init("cpm"), str_init("reject"), SR_KEMIP_INT, ki_cpm_reject,

@@ -41,6 +41,7 @@ typedef struct cpm_req
 	int session_case;            /* cpm_case_t */
 	product_version min_version; /* of the client; 0: any */
 	char min_version_text[CPM_REQ_VERSION_BUF]; /* the same as text */
+	bool service_set;    /* cpm_service_header() has done its work */
 	const char *refusal; /* name of the last check that failed, or NULL */
 	int asserted_len;    /* identity set by the script; 0: none */
 	char asserted[CPM_REQ_URI_BUF]; /* its URI */

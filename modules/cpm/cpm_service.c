@@ -9,6 +9,7 @@
 #include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
+#include "cpm_req.h"
 #include "cpm_sip.h"
 #include "cpm_trust.h"
 
@@ -156,17 +157,27 @@ int ki_cpm_service_header(sip_msg_t *msg)
 
 	if(!parsed(msg))
 		return -1;
+	/* the script has called it already: what is read below is still there */
+	if(cpm_req(msg)->service_set)
+		return 1;
 	service = named(msg, "P-Preferred-Service", ICSI_NONE, &preferred);
-	if(service != ICSI_NONE) {
-		/* OP-09: what was asserted before is about something else */
-		if(remove_all(msg, "P-Preferred-Service") < 0
-				|| remove_all(msg, "P-Asserted-Service") < 0)
-			return -1;
-		return assert_service(msg, service) < 0 ? -1 : 1;
+	if(service == ICSI_NONE && trusted) {
+		/* OP-10 */
+		service = named(msg, "P-Asserted-Service", ICSI_NONE, &asserted);
+		if(!asserted || service != ICSI_NONE)
+			return 1;
+		cpm_req(msg)->refusal = "127";
+		return -1;
 	}
-	if(!trusted) /* nobody's assertion (RFC 6050 section 4.2) */
-		return remove_all(msg, "P-Asserted-Service") < 0 ? -1 : 1;
-	/* OP-10 */
-	service = named(msg, "P-Asserted-Service", ICSI_NONE, &asserted);
-	return asserted && service == ICSI_NONE ? -1 : 1;
+	/* OP-09: what was asserted before is about something else; and from a
+	 * stranger it is nobody's assertion (RFC 6050 section 4.2) */
+	if(remove_all(msg, "P-Asserted-Service") < 0)
+		return -1;
+	cpm_req(msg)->service_set = true;
+	if(service == ICSI_NONE)
+		return 1;
+	return remove_all(msg, "P-Preferred-Service") < 0
+					|| assert_service(msg, service) < 0
+			? -1
+			: 1;
 }

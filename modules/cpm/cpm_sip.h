@@ -82,6 +82,7 @@ int ki_cpm_check_version(sip_msg_t *msg);    /* OP-02 */
 int ki_cpm_check_anonymity(sip_msg_t *msg);  /* OP-03 */
 int ki_cpm_check_expires(sip_msg_t *msg);    /* OP-04 */
 int ki_cpm_check_timer(sip_msg_t *msg);      /* OL-05; 1 for a MESSAGE */
+int ki_cpm_check_require(sip_msg_t *msg);    /* extensions: 420 */
 int ki_cpm_check_size(sip_msg_t *msg);       /* $cpm(max_message) */
 
 /* 1 when the Request-URI is one of modparam exploder_uri, else -1. */

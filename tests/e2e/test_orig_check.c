@@ -411,7 +411,7 @@ E2E_TEST(orig_check, contact_is_ours_with_the_clients_features,
  */
 
 E2E_TEST(orig_check, largest_message_is_kept_to,
-		"OP-11/part: 403 with Warning 133 over the largest message; at most "
+		"OP-11: 403 with Warning 133 over the largest message; at most "
 		"1300 bytes stay a MESSAGE")
 {
 	struct sip *m;
@@ -495,6 +495,33 @@ E2E_TEST(orig_check, first_check_that_fails_decides,
 			"modparam(\"cpm\", \"max_message\", 5000)");
 	in_order(false);
 	in_order(true);
+	ended();
+}
+
+E2E_TEST(orig_check, steps_of_a_script_decide_the_same,
+		"OP-01 OP-02 OP-03 OP-04 OP-09 OP-10 OL-01 OL-02 OL-03 OL-04 OL-05 "
+		"OL-12: each check as a script function")
+{
+	struct sip *m;
+
+	lab = lab_own("LAB_WITHOUT=core isf", "LAB_SCRIPT=steps",
+			"LAB_CPM_CFG_EXTRA=modparam(\"cpm\", \"anonymity\", 0)\n"
+			"modparam(\"cpm\", \"max_message\", 5000)",
+			NULL);
+	ua = ua_open(lab->core_ip, lab->pf_ip);
+	in_order(false);
+	in_order(true);
+	/* cpm_service_header() in the script and once more in the module */
+	m = req_passed(ua, "twice",
+			REQ(.headers = "P-Preferred-Service: " URN "msg.group\n"
+						   "P-Asserted-Service: " URN "msg\n"));
+	asserted(m, "twice", "msg.group");
+	/* each refusal came from the script: the module would not have logged it
+	 * so */
+	cr_assert_eq(lab_log_count(lab, "cpm",
+						 " refused: (102|119|122|127|132|133|"
+						 "expired|extension|interval)"),
+			14);
 	ended();
 }
 
