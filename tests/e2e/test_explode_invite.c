@@ -284,6 +284,43 @@ E2E_TEST(explode_invite, sender_who_leaves_early_takes_it_with_him,
 	end();
 }
 
+E2E_TEST(explode_invite, bye_again_ends_nobody,
+		"OL-30/part OL-10: a BYE of a sender who has left is answered and "
+		"changes nothing; he who rings still gets all of it")
+{
+	char *body = content_make(5000);
+	struct call *a, *b, *c;
+	struct out ob, oc;
+	struct raw *in;
+	struct pair p;
+
+	begin(NULL);
+	a = many_invite(ua, BOB " " CAROL, NULL);
+	b = many_incoming(ua, BOB);
+	c = many_incoming(ua, CAROL);
+	many_accept(b);
+	in = many_sender(lab, call_answered(a, 6000), &p);
+	call_ack(a);
+	ob = many_media(lab, b);
+	many_send(in, &p, body, 0, 5000, 5000);
+	out_takes(&ob, body, 5000);
+	cr_assert_eq(raw_status(in, "last0", 5000), 200);
+	raw_close(in);
+	for(int i = 0; i < 2; i++) {
+		call_request(a, "BYE", "", "");
+		ua_wait(ua, "200/BYE", a->call_id, 5000);
+	}
+	flow_bye_comes(b, 5000);
+	many_accept(c);
+	oc = many_media(lab, c);
+	out_takes(&oc, body, 5000);
+	flow_bye_comes(c, 5000);
+	out_free(&ob);
+	out_free(&oc);
+	free(body);
+	end();
+}
+
 E2E_TEST(explode_invite, cancel_reaches_all,
 		"OL-24: those who ring, those who have said nothing yet, and not those "
 		"who have refused")
