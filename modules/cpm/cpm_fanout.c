@@ -47,7 +47,7 @@ cpm_fanout_t *cpm_fanout_new(uint64_t id, cpm_rcpts_t **rcpts)
 		return NULL;
 	memset(f, 0, size);
 	f->id = id;
-	f->created_ms = cpm_now_ms();
+	f->created_ms = f->moved_ms = cpm_now_ms();
 	f->rcpts = *rcpts;
 	*rcpts = NULL;
 	return f;
@@ -106,6 +106,12 @@ void cpm_fanout_unlock(cpm_fanout_t *f)
 		cpm_fanout_free(f);
 }
 
+static bool is_due(const cpm_fanout_t *f, uint64_t now)
+{
+	return (!f->answered && f->answer_at && f->answer_at <= now)
+			|| (f->out > 0 && f->moved_ms + CPM_FANOUT_LOST_MS <= now);
+}
+
 /* Slot by slot, each whole, so that none is reported twice or left out: a slot
  * that does not fit ends the batch. */
 static unsigned collect(
@@ -121,8 +127,7 @@ static unsigned collect(
 			continue;
 		lock_get(&s->lock);
 		for(cpm_fanout_t *f = s->first; f && n < max; f = f->next)
-			if(due_by == 0
-					|| (!f->answered && f->answer_at && f->answer_at <= due_by))
+			if(due_by == 0 || is_due(f, due_by))
 				ids[n++] = f->id;
 		lock_release(&s->lock);
 		if(n == max && before > 0) {

@@ -61,10 +61,12 @@ typedef struct cpm_fanout
 	struct cpm_fanout *next; /* in the slot */
 	uint64_t id;
 	uint64_t created_ms;
+	uint64_t moved_ms;  /* last request or answer */
 	uint64_t answer_at; /* ms: the sender is answered whatever has come */
 	cpm_rcpts_t *rcpts; /* owned */
 	cpm_strs_t *texts;  /* CPM_F_*, owned */
 	struct socket_info *sock;
+	uint32_t out;        /* requests on their way */
 	uint32_t ok, failed; /* recipients decided */
 	uint16_t lowest;     /* status of a failure, 0 none */
 	bool interworking;   /* the ISF may be tried */
@@ -89,8 +91,10 @@ void cpm_fanout_add(cpm_fanout_t *f);
 cpm_fanout_t *cpm_fanout_lock(uint64_t id);
 void cpm_fanout_unlock(cpm_fanout_t *f);
 
-/* Ids of fan-outs whose sender has to be answered by now; as
- * cpm_session_due(). */
+#define CPM_FANOUT_LOST_MS (3 * 60000) /* no answer for so long: none comes */
+
+/* Ids of fan-outs whose sender has to be answered by now, or whose requests
+ * are lost; as cpm_session_due(). */
 unsigned cpm_fanout_due(
 		uint64_t now, unsigned *slot, uint64_t *ids, unsigned max);
 

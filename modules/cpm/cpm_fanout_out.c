@@ -36,7 +36,7 @@ struct out
 {
 	uint64_t id;
 	unsigned n;
-	bool isf, legacy, rewrite;
+	bool isf, rewrite;
 	cpm_strs_t *texts; /* private copy */
 	str uri;           /* the recipient, likewise */
 	struct socket_info *sock;
@@ -56,8 +56,7 @@ static int copy_out(const cpm_fanout_t *f, unsigned n, struct out *o)
 
 	o->id = f->id;
 	o->n = n;
-	o->legacy = cpm_rcpts_is_legacy(f->rcpts, n);
-	o->isf = o->legacy || f->r[n].state == CPM_FAN_ISF;
+	o->isf = f->r[n].state == CPM_FAN_ISF;
 	o->rewrite = f->rewrite_to;
 	o->sock = f->sock;
 	o->texts = cpm_strs_copy(f->texts);
@@ -245,8 +244,13 @@ static void note_failure(cpm_fanout_t *f, int code)
 		f->lowest = (uint16_t)code;
 }
 
-/* The last word on a recipient: count it, answer the sender if it was the one
- * that was waited for. */
+static bool under_way(const cpm_fanout_t *f, unsigned n)
+{
+	return f->r[n].state == CPM_FAN_SENT || f->r[n].state == CPM_FAN_ISF;
+}
+
+/* The last word on a recipient, the first to say it counts: note it, answer the
+ * sender if it was the one that was waited for. */
 static void decide(const struct out *o, int code)
 {
 	cpm_fanout_t *f = cpm_fanout_lock(o->id);
@@ -256,8 +260,14 @@ static void decide(const struct out *o, int code)
 
 	if(f == NULL)
 		return;
+	if(!under_way(f, o->n)) {
+		cpm_fanout_unlock(f);
+		return;
+	}
 	f->r[o->n].state = ok ? CPM_FAN_OK : CPM_FAN_FAILED;
 	f->r[o->n].code = (uint16_t)code;
+	f->moved_ms = cpm_now_ms();
+	f->out--;
 	if(ok)
 		f->ok++;
 	else
@@ -289,6 +299,8 @@ int cpm_fanout_send(uint64_t id, unsigned n)
 		return -ENOENT;
 	refused = cpm_rcpts_is_legacy(f->rcpts, n) && !f->interworking;
 	f->r[n].state = CPM_FAN_SENT;
+	f->moved_ms = cpm_now_ms();
+	f->out++;
 	if(cpm_rcpts_is_legacy(f->rcpts, n)) {
 		f->r[n].state = CPM_FAN_ISF;
 		f->r[n].isf_tried = 1;
@@ -358,6 +370,32 @@ static void done(struct cell *t, int type, struct tmcb_params *ps)
 	out_drop(&o);
 }
 
+/* tm had no memory to call us: requests of which nothing was heard for too
+ * long are over. */
+static void give_up(uint64_t id, uint64_t now)
+{
+	for(unsigned n = 0;; n++) {
+		cpm_fanout_t *f = cpm_fanout_lock(id);
+		struct out o = {.id = id, .n = n};
+		bool lost;
+
+		if(f == NULL)
+			return;
+		if(n == f->rcpts->n || f->out == 0
+				|| (n == 0 && f->moved_ms + CPM_FANOUT_LOST_MS > now)) {
+			cpm_fanout_unlock(f);
+			return;
+		}
+		lost = under_way(f, n);
+		if(lost && copy_out(f, n, &o) < 0)
+			LM_ERR("fan-out " CPM_ID_FMT ": out of memory\n", CPM_ID_ARG(id));
+		cpm_fanout_unlock(f);
+		if(lost)
+			decide(&o, 408);
+		out_drop(&o);
+	}
+}
+
 void cpm_fanout_tick(void)
 {
 	uint64_t ids[BATCH], now = cpm_now_ms();
@@ -366,12 +404,14 @@ void cpm_fanout_tick(void)
 	while((n = cpm_fanout_due(now, &slot, ids, BATCH)) > 0) {
 		for(unsigned i = 0; i < n; i++) {
 			cpm_fanout_t *f = cpm_fanout_lock(ids[i]);
-			int code = f ? verdict(f, true) : 0;
+			bool due = f && f->answer_at && f->answer_at <= now;
+			int code = due ? verdict(f, true) : 0;
 
 			if(f)
 				cpm_fanout_unlock(f);
 			if(code)
 				answer(ids[i], code);
+			give_up(ids[i], now);
 		}
 	}
 }

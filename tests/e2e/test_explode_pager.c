@@ -419,6 +419,8 @@ E2E_TEST(explode_pager, thousand_recipients_get_it_at_a_pace,
 	ua_idle(ua, 1500);
 	cr_assert_eq(lab_stat(lab, "exploder_in_flight"), 50);
 	cr_assert_eq(lab_stat(lab, "exploder_waiting"), 950);
+	cr_assert_eq(lab_rpc_number(lab, "cpm.fanouts", "recipients"), 1000);
+	cr_assert_eq(lab_rpc_number(lab, "cpm.fanouts", "sent"), 50);
 	cr_assert_leq(take_all(1000), 50);
 	lab_log_wait(lab, "cpm", "ends: 1000 taken, 0 failed", 5000);
 	cr_assert_eq(lab_stat(lab, "exploder_in_flight"), 0);

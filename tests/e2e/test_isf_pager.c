@@ -4,6 +4,8 @@
  * how, and whose answer the sender gets. OMA-TS-CPM_Conv_Fnct 8.2.1.1 #8A.i,
  * #8A.iv, #8A.v.
  */
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,4 +221,80 @@ E2E_TEST(isf_pager, list_reaches_everyone_it_can,
 	lab_log_wait(
 			lab, "cpm", "sip:code-404-isf-486@cpm.test failed with 486", 5000);
 	cr_assert_eq(json_array_size(proc_events(bob, "received")), 1);
+}
+
+/* A Kamailio with a script of its own, in the PF's place. */
+static struct proc *own_script(const char *script)
+{
+	const char *bin = getenv("CPM_BIN") ? getenv("CPM_BIN") : "build/gcc";
+	const char *path = test_path("own.cfg");
+	FILE *f = fopen(path, "w");
+	const char *argv[] = {"kamailio", "-f", path, "-DD", "-E", "-m", "32", "-Y",
+			test_path("."), "-P", test_path("own.pid"), NULL};
+
+	fprintf(f,
+			"#!KAMAILIO\nlisten=udp:%s:5060\nchildren=2\ndns=no\n"
+			"auto_aliases=no\n"
+			"loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule "
+			"\"rr.so\"\nloadmodule \"pv.so\"\nloadmodule \"xlog.so\"\n"
+			"loadmodule \"%s/cpm.so\"\n"
+			"modparam(\"cpm\", \"contact\", \"sip:%s:5060\")\n"
+			"modparam(\"cpm\", \"exploder_uri\", \"" EXPLODER "\")\n"
+			"modparam(\"cpm\", \"isf_uri\", \"sip:%s:5060\")\n"
+			"modparam(\"cpm\", \"relay_socket\", \"/nonexistent/s\")\n%s",
+			lab->pf_ip, bin, lab->pf_ip, lab->isf_ip, script);
+	fclose(f);
+	return proc_start("own", argv);
+}
+
+E2E_TEST(isf_pager, steps_are_there_for_scripts_of_ones_own,
+		"OP-12 OP-17 OP-23: cpm_is_exploder(), cpm_explode(), cpm_to_isf() in "
+		"a "
+		"request_route and in a failure_route")
+{
+	struct proc *p;
+	struct sip *m = NULL;
+
+	lab = lab_own("LAB_WITHOUT=core isf cpm relay", NULL);
+	ua = ua_open(lab->core_ip, lab->pf_ip);
+	isf = ua_open(lab->isf_ip, lab->pf_ip);
+	p = own_script(
+			"request_route {\n"
+			"	t_check_trans();\n	loose_route();\n"
+			"	if(cpm_is_exploder()) { cpm_explode(); exit; }\n"
+			"	if($hdr(Subject) == \"direct\") { cpm_to_isf(); t_relay(); "
+			"exit; }\n"
+			"	t_on_failure(\"ISF\");\n	t_relay();\n}\n"
+			"failure_route[ISF] {\n"
+			"	if(t_check_status(\"480\") && cpm_to_isf() && t_relay())\n"
+			"		t_drop_replies();\n}\n");
+	for(int i = 0; i < 50 && m == NULL; i++) {
+		ua_send(ua, pager_text(ua, NULL, NULL));
+		m = ua_poll(ua, "MESSAGE", NULL, 200);
+	}
+	cr_assert(m, "%s", proc_stderr(p));
+	/* the failure route's own choice of codes */
+	ua_answer(ua, m, 480, "");
+	m = ua_wait(isf, "MESSAGE", NULL, 6000);
+	cr_assert_str_eq(sip_ruri(m), "sip:bob@cpm.test");
+	same(m, "Route", fmt("<sip:%s:5060;lr>", lab->isf_ip));
+	ua_answer(isf, m, 486, "");
+	ua_wait(ua, "486/MESSAGE", NULL, 6000);
+	ua_send(ua, pager_text(ua, NULL, NULL));
+	list_take(ua, 1, 404, NULL);
+	ua_wait(ua, "404/MESSAGE", NULL, 6000);
+	/* at once */
+	ua_send(ua, pager_text(ua, "Subject: direct\n", NULL));
+	m = ua_wait(isf, "MESSAGE", NULL, 6000);
+	same(m, "Route", fmt("<sip:%s:5060;lr>", lab->isf_ip));
+	ua_answer(isf, m, 200, "");
+	ua_wait(ua, "200/MESSAGE", NULL, 6000);
+	/* a list */
+	ua_send(ua, list_message(ua, NULL, NULL));
+	ua_wait(ua, "202/MESSAGE", NULL, 6000);
+	list_take(ua, 2, 200, NULL);
+	ua_send(ua, list_message(ua, NULL, "no list"));
+	ua_wait(ua, "400/MESSAGE", NULL, 6000);
+	proc_signal(p, SIGTERM);
+	proc_wait(p, 10000);
 }
