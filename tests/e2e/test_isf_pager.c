@@ -45,7 +45,8 @@ E2E_TEST(isf_pager, same_message_goes_to_the_isf_once,
 {
 	static const int codes[] = {404, 405, 410, 414, 415, 416, 488, 606};
 
-	begin(NULL);
+	/* a setting of tm's by which the better of two answers would win */
+	begin("modparam(\"tm\", \"failure_reply_mode\", 0)");
 	for(size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
 		/* also answers that would lose against the first by their number */
 		int final = i % 3 == 0 ? 200 : i % 3 == 1 ? 486 : 404;
@@ -76,7 +77,7 @@ E2E_TEST(isf_pager, same_message_goes_to_the_isf_once,
 }
 
 E2E_TEST(isf_pager, other_answers_are_final,
-		"OP-24 OP-23: 200, 202, 403, 480, 486, 500, 603 are the sender's")
+		"OP-24 OP-23: 200, 202, 403, 480, 486, 603 are the sender's")
 {
 	static const int codes[] = {200, 202, 403, 480, 486, 603};
 
