@@ -521,7 +521,7 @@ E2E_TEST(orig_check, steps_of_a_script_decide_the_same,
 	cr_assert_eq(lab_log_count(lab, "cpm",
 						 " refused: (102|119|122|127|132|133|"
 						 "expired|extension|interval)"),
-			14);
+			15);
 	ended();
 }
 
