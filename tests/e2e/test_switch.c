@@ -335,6 +335,27 @@ E2E_TEST(switch, session_timer_of_the_answer_is_in_force,
 	big_ends(b, 200, 6000);
 }
 
+E2E_TEST(switch, slow_recipient_is_waited_for,
+		"OP-25 OP-43: longer than tm's fr_timer, while the client repeats its "
+		"MESSAGE")
+{
+	struct big *b;
+	struct call *c;
+
+	lab = switch_lab(&ua, "modparam(\"tm\", \"fr_timer\", 3000)");
+	c = invited(&b, NULL);
+	call_reply(c, 180, NULL, "", "");
+	for(int i = 0; i < 3; i++) {
+		ua_idle(ua, 2500);
+		big_again(b);
+	}
+	cr_assert_eq(ua_count(ua, "INVITE", NULL), 1);
+	cr_assert_eq(ua_count(ua, "408/MESSAGE", NULL), 0);
+	sink_all(sink_open(), c, b);
+	big_ends(b, 200, 6000);
+	switch_clean(lab, 8000);
+}
+
 E2E_TEST(switch, retransmissions_are_absorbed,
 		"OP-25: one INVITE, and the answer again for a late repetition")
 {

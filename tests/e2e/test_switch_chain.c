@@ -130,3 +130,20 @@ E2E_TEST(switch_chain, one_text_for_three_arrives_as_large,
 	cr_assert_eq(proc_wait(carol, 10000), 0);
 	lab_idle(lab, 8000);
 }
+
+E2E_TEST(switch_chain, over_tls, "OP-36 OP-39: MSRP over TLS to the recipient")
+{
+	struct lab *lab = lab_own("LAB_MSRP_TRANSPORT=tls", NULL);
+	const char *file = test_file("text.txt", 50000, true);
+	struct proc *bob = client_receive(lab, "bob", "--count", "1", NULL);
+	struct proc *alice = client_send(lab, "alice", "--to", BOB, "--file", file,
+			"--type", "text/plain", "--mode", "pager", NULL);
+
+	sender_ends(alice, SENT, 20000);
+	json_t *got = received(bob, 0);
+
+	cr_assert(strstr(event_text(got, "sdp"), "TCP/TLS/MSRP") != NULL);
+	cr_assert_str_eq(file_sha256(received_file(bob, 0)), file_sha256(file));
+	cr_assert_eq(proc_wait(bob, 10000), 0);
+	lab_idle(lab, 8000);
+}
