@@ -47,6 +47,8 @@ static void print_session(const json_t *s)
 			str(s, "session"), str(s, "owner"), str(s, "state"),
 			num(s, "worker"), (double)num(s, "age_ms") / 1000,
 			(double)num(s, "idle_ms") / 1000);
+	printf("  received %" JSON_INTEGER_FORMAT " bytes%s\n", num(s, "received"),
+			json_is_true(json_object_get(s, "keep")) ? ", kept" : "");
 	json_array_foreach(json_object_get(s, "legs"), i, leg)
 	{
 		printf("  leg %s (%s, %s): %s\n    path   %s\n    peer   %s\n"
@@ -111,6 +113,27 @@ int relayctl_sessions(struct relayctl *rc, int argc, char **argv)
 	return status == RC_OK ? list_all(rc, owner) : status;
 }
 
+/* The legs that did not fit into the first answer; a session that ends
+ * meanwhile is shown as far as it was known. */
+static void more_legs(struct relayctl *rc, const char *name, json_t *session)
+{
+	json_t *legs = json_object_get(session, "legs"), *page;
+	size_t n = 0;
+
+	while(json_array_size(legs) > n
+			&& (json_int_t)json_array_size(legs) < num(session, "n_legs")) {
+		n = json_array_size(legs);
+		if(relayctl_call(rc, "session.show",
+				   json_pack("{s:s, s:I}", "session", name, "offset",
+						   (json_int_t)n),
+				   &page)
+				!= RC_OK)
+			return;
+		json_array_extend(legs, json_object_get(page, "legs"));
+		json_decref(page);
+	}
+}
+
 int relayctl_show(struct relayctl *rc, int argc, char **argv)
 {
 	json_t *result;
@@ -122,6 +145,7 @@ int relayctl_show(struct relayctl *rc, int argc, char **argv)
 			json_pack("{s:s}", "session", argv[at]), &result);
 	if(status != RC_OK)
 		return status;
+	more_legs(rc, argv[at], result);
 	if(rc->json)
 		relayctl_print(result);
 	else

@@ -346,6 +346,8 @@ E2E_TEST(relay_fanout, a_thousand_recipients_get_it, "", .timeout = 180)
 				k == 0 ? "in" : fmt("%zu", k));
 		k += json_array_size(list);
 	}
+	a = lab_relayctl(rig->lab, "show", "s1", NULL);
+	cr_assert_eq(json_array_size(json_object_get(a, "legs")), MANY + 1);
 	a = ctl_call(ctl, "session.list", "{}");
 	cr_assert_eq(json_array_size(json_object_get(
 						 json_object_get(a, "result"), "sessions")),
