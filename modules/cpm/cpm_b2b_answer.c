@@ -107,17 +107,12 @@ static int ok_take(uint64_t id, unsigned n, struct ok *o)
 	return rc;
 }
 
-static struct slice slice_from(str s)
-{
-	return slice_of(s.s, (size_t)s.len);
-}
-
 /* OL-20: own path, recvonly, passive, CEMA exactly when it was offered. */
 static int answer_sdp(
 		const struct ok *o, const struct sdp *theirs, char *buf, size_t size)
 {
-	struct slice offer = slice_from(cpm_strs_get(o->msg, CPM_T_OFFER));
-	struct slice host = slice_from(cpm_strs_get(o->in_local, CPM_M_HOST));
+	struct slice offer = cpm_slice_of(cpm_strs_get(o->msg, CPM_T_OFFER));
+	struct slice host = cpm_slice_of(cpm_strs_get(o->in_local, CPM_M_HOST));
 	struct sdp sdp = {.dir = SDP_RECVONLY, .media_count = 1}, offered;
 	char sess_id[24];
 
@@ -128,8 +123,9 @@ static int answer_sdp(
 	sdp.host = host;
 	sdp.ipv6 = host.n && memchr(host.p, ':', host.n) != NULL;
 	sdp.port = o->in_port;
-	sdp.path = slice_from(cpm_strs_get(o->in_local, CPM_M_PATH));
-	sdp.fingerprint = slice_from(cpm_strs_get(o->in_local, CPM_M_FINGERPRINT));
+	sdp.path = cpm_slice_of(cpm_strs_get(o->in_local, CPM_M_PATH));
+	sdp.fingerprint =
+			cpm_slice_of(cpm_strs_get(o->in_local, CPM_M_FINGERPRINT));
 	sdp.accept_types = theirs->accept_types.n ? theirs->accept_types
 											  : SLICE("message/cpim");
 	sdp.accept_wrapped_types = theirs->accept_wrapped_types.n
@@ -201,7 +197,7 @@ static enum sdp_error read_sdp(sip_msg_t *rpl, struct sdp *out)
 	struct multipart_part part;
 
 	if(body == NULL || body >= rpl->buf + rpl->len || type.len <= 0
-			|| multipart_find(slice_from(type),
+			|| multipart_find(cpm_slice_of(type),
 					   slice_of(body, (size_t)(rpl->buf + rpl->len - body)),
 					   SLICE("application/sdp"), &part)
 					!= 0)

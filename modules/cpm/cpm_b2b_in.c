@@ -44,11 +44,6 @@ static void out_headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_invite_t *in)
 	cpm_hdr_agent(b);
 }
 
-static str str_of(struct slice s)
-{
-	return (str){(char *)s.p, (int)s.n};
-}
-
 static cpm_strs_t *message(sip_msg_t *msg, const cpm_invite_t *in, str dest)
 {
 	cpm_buf_t headers = {0};
@@ -58,10 +53,10 @@ static cpm_strs_t *message(sip_msg_t *msg, const cpm_invite_t *in, str dest)
 	out_headers(&headers, msg, in);
 	v[CPM_T_HEADERS] = cpm_buf_get(&headers);
 	v[CPM_T_TARGET] = dest;
-	v[CPM_T_TYPES] = str_of(in->sdp.accept_types);
-	v[CPM_T_WRAPPED] = str_of(in->sdp.accept_wrapped_types);
+	v[CPM_T_TYPES] = cpm_str_of(in->sdp.accept_types);
+	v[CPM_T_WRAPPED] = cpm_str_of(in->sdp.accept_wrapped_types);
 	if(in->sdp.media_count > 1)
-		v[CPM_T_OFFER] = str_of(in->sdp_text);
+		v[CPM_T_OFFER] = cpm_str_of(in->sdp_text);
 	if(!headers.bad)
 		m = cpm_text_session(msg, v);
 	cpm_buf_free(&headers);
@@ -72,11 +67,11 @@ cpm_strs_t *cpm_peer_read(cpm_leg_t *l, const struct sdp *sdp)
 {
 	str v[CPM_P_N] = {{NULL, 0}};
 
-	v[CPM_P_PATH] = str_of(sdp->path);
-	v[CPM_P_HOST] = str_of(sdp->host);
-	v[CPM_P_TYPES] = str_of(sdp->accept_types);
-	v[CPM_P_WRAPPED] = str_of(sdp->accept_wrapped_types);
-	v[CPM_P_FINGERPRINT] = str_of(sdp->fingerprint);
+	v[CPM_P_PATH] = cpm_str_of(sdp->path);
+	v[CPM_P_HOST] = cpm_str_of(sdp->host);
+	v[CPM_P_TYPES] = cpm_str_of(sdp->accept_types);
+	v[CPM_P_WRAPPED] = cpm_str_of(sdp->accept_wrapped_types);
+	v[CPM_P_FINGERPRINT] = cpm_str_of(sdp->fingerprint);
 	l->peer_cema = sdp->cema;
 	l->peer_port = sdp->port;
 	l->peer_max = sdp->max_size;

@@ -20,11 +20,6 @@
 
 #define SDP_BUF 4096 /* bytes of an SDP of ours */
 
-static struct slice slice_from(str s)
-{
-	return slice_of(s.s, (size_t)s.len);
-}
-
 /* What is needed of session and leg, copied under the lock. */
 struct out
 {
@@ -51,9 +46,9 @@ static int offer(const struct out *o, uint64_t id, char *buf, size_t size)
 			.cema = true,
 			.media_count = 1};
 	char sess_id[24], version[16];
-	struct slice types = slice_from(cpm_strs_get(o->msg, CPM_T_TYPES));
-	struct slice wrapped = slice_from(cpm_strs_get(o->msg, CPM_T_WRAPPED));
-	struct slice host = slice_from(cpm_strs_get(o->local, CPM_M_HOST));
+	struct slice types = cpm_slice_of(cpm_strs_get(o->msg, CPM_T_TYPES));
+	struct slice wrapped = cpm_slice_of(cpm_strs_get(o->msg, CPM_T_WRAPPED));
+	struct slice host = cpm_slice_of(cpm_strs_get(o->local, CPM_M_HOST));
 
 	snprintf(sess_id, sizeof(sess_id), "%" PRIu64, id);
 	snprintf(version, sizeof(version), "%" PRIu32, o->sdp_version);
@@ -63,8 +58,8 @@ static int offer(const struct out *o, uint64_t id, char *buf, size_t size)
 	sdp.host = host;
 	sdp.ipv6 = host.n && memchr(host.p, ':', host.n) != NULL;
 	sdp.port = o->port;
-	sdp.path = slice_from(cpm_strs_get(o->local, CPM_M_PATH));
-	sdp.fingerprint = slice_from(cpm_strs_get(o->local, CPM_M_FINGERPRINT));
+	sdp.path = cpm_slice_of(cpm_strs_get(o->local, CPM_M_PATH));
+	sdp.fingerprint = cpm_slice_of(cpm_strs_get(o->local, CPM_M_FINGERPRINT));
 	sdp.accept_types = types.n ? types : SLICE("message/cpim");
 	sdp.accept_wrapped_types = wrapped.n ? wrapped : SLICE("*");
 	sdp.has_file_size = o->sized;

@@ -27,11 +27,6 @@
 static struct slice uris[URIS_MAX];
 static size_t n_uris;
 
-static struct slice slice_from(str s)
-{
-	return slice_of(s.s, (size_t)(s.len > 0 ? s.len : 0));
-}
-
 static int add_uri(struct slice text)
 {
 	struct rcpt_uri u;
@@ -53,7 +48,7 @@ static int add_uri(struct slice text)
 
 int cpm_exploder_init(void)
 {
-	struct slice rest = slice_from(cpm_conf.exploder_uri);
+	struct slice rest = cpm_slice_of(cpm_conf.exploder_uri);
 
 	rlist_init();
 	while(rest.n > 0) {
@@ -70,7 +65,7 @@ int cpm_exploder_init(void)
 
 bool cpm_is_exploder(sip_msg_t *msg)
 {
-	struct slice text = slice_from(*GET_RURI(msg));
+	struct slice text = cpm_slice_of(*GET_RURI(msg));
 	char buf[RCPT_URI_ROOM(RCPT_URI_MAX)];
 	struct rcpt_uri u;
 
@@ -118,7 +113,7 @@ static bool is_recipient_list(struct slice disposition)
 static const char *find_list(
 		sip_msg_t *msg, struct multipart_part *out, const char **detail)
 {
-	struct slice type = slice_from(cpm_hdr_get(msg, "Content-Type"));
+	struct slice type = cpm_slice_of(cpm_hdr_get(msg, "Content-Type"));
 	struct multipart_part p, bare = {0};
 	struct multipart it;
 	int rc = multipart_init(&it, type, cpm_body(msg)), lists = 0, bares = 0;
@@ -154,7 +149,7 @@ static const char *find_list(
 const char *cpm_exploder_cpim(
 		sip_msg_t *msg, struct slice *out, const char **detail)
 {
-	struct slice type = slice_from(cpm_hdr_get(msg, "Content-Type"));
+	struct slice type = cpm_slice_of(cpm_hdr_get(msg, "Content-Type"));
 	struct multipart_part p;
 	int rc = multipart_find(type, cpm_body(msg), CPIM_TYPE, &p);
 

@@ -40,11 +40,6 @@ static void headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_list_message_t *m)
 	cpm_buf_lit(b, "Content-Type: message/cpim\r\n");
 }
 
-static str str_of(struct slice s)
-{
-	return (str){(char *)s.p, (int)s.n};
-}
-
 /**
  * Cut the wrapper where each recipient's To is written: in place of the first
  * To, else behind the last header. All others go.
@@ -64,13 +59,13 @@ static str cut_at_to(const cpm_list_message_t *m, cpm_buf_t *tail)
 		if(to && head.p == NULL)
 			head = slice_of(m->text.p, (size_t)(h.raw.p - m->text.p));
 		else if(!to && head.p)
-			cpm_buf_str(tail, str_of(h.raw));
+			cpm_buf_str(tail, cpm_str_of(h.raw));
 	}
 	rest = slice_of(m->cpim.headers.p + m->cpim.headers.n, 0);
 	if(head.p == NULL)
 		head = slice_of(m->text.p, (size_t)(rest.p - m->text.p));
 	cpm_buf_add(tail, rest.p, (int)(end - rest.p));
-	return str_of(head);
+	return cpm_str_of(head);
 }
 
 static cpm_strs_t *texts(sip_msg_t *msg, const cpm_list_message_t *m)
@@ -87,7 +82,7 @@ static cpm_strs_t *texts(sip_msg_t *msg, const cpm_list_message_t *m)
 		v[CPM_F_HEAD] = cut_at_to(m, &tail);
 		v[CPM_F_TAIL] = cpm_buf_get(&tail);
 	} else {
-		v[CPM_F_HEAD] = str_of(m->text);
+		v[CPM_F_HEAD] = cpm_str_of(m->text);
 	}
 	v[CPM_F_CALL_ID] = msg->callid->body;
 	v[CPM_F_FROM] = cpm_buf_get(&name);

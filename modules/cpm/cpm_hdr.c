@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../../core/data_lump.h"
 #include "../../core/globals.h"
 #include "../../core/mem/mem.h"
 #include "../../core/parser/contact/parse_contact.h"
@@ -187,6 +188,31 @@ void cpm_hdr_copy_or_make(cpm_buf_t *b, sip_msg_t *msg, const char *name)
 		return;
 	cpm_id_random(hex);
 	cpm_buf_fmt(b, "%s: %s\r\n", name, hex);
+}
+
+int cpm_hdr_insert(sip_msg_t *msg, cpm_buf_t *lines)
+{
+	struct lump *anchor = NULL;
+
+	if(lines->len == 0 && !lines->bad)
+		return 0;
+	if(!lines->bad)
+		anchor = anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
+	/* the lump takes the text over */
+	if(anchor && insert_new_lump_after(anchor, lines->s, lines->len, 0))
+		return 0;
+	cpm_buf_free(lines);
+	return -1;
+}
+
+int cpm_hdr_remove(sip_msg_t *msg, const char *name)
+{
+	hdr_field_t *h = NULL;
+
+	while((h = cpm_hdr_next(msg, name, h)) != NULL)
+		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
+			return -1;
+	return 0;
 }
 
 bool cpm_hdr_has_token(sip_msg_t *msg, const char *name, const char *token)

@@ -13,6 +13,7 @@
 
 #include "../../core/parser/msg_parser.h"
 #include "../../core/str.h"
+#include "proto/slice.h"
 
 #define CPM_BUF_MAX 32768 /* bytes of one buffer; more makes it bad */
 
@@ -36,6 +37,17 @@ void cpm_buf_free(cpm_buf_t *b);
 static inline str cpm_buf_get(const cpm_buf_t *b)
 {
 	return (str){b->s, b->len};
+}
+
+/* Text of the parsers in proto/ as Kamailio's, and the other way round. */
+static inline str cpm_str_of(struct slice s)
+{
+	return (str){(char *)s.p, (int)s.n};
+}
+
+static inline struct slice cpm_slice_of(str s)
+{
+	return slice_of(s.s, s.len > 0 ? (size_t)s.len : 0);
 }
 
 /* A literal as a Kamailio str. */
@@ -68,6 +80,20 @@ void cpm_hdr_copy_service(cpm_buf_t *b, sip_msg_t *msg);
 /* Copy the field of that name; without one, write it with a new id: senders of
  * the older SIMPLE IM have none, receivers insist on them. */
 void cpm_hdr_copy_or_make(cpm_buf_t *b, sip_msg_t *msg, const char *name);
+
+/* ---- a request that is relayed ---- */
+
+/**
+ * Add complete lines behind its headers.
+ *
+ * @param lines taken over; empty: nothing to do
+ *
+ * @return 0 or -1 (no memory)
+ */
+int cpm_hdr_insert(sip_msg_t *msg, cpm_buf_t *lines);
+
+/* Take every field of that name out: 0 or -1 (no memory). */
+int cpm_hdr_remove(sip_msg_t *msg, const char *name);
 
 /* Is the token in one of the fields of that name (comma lists)? */
 bool cpm_hdr_has_token(sip_msg_t *msg, const char *name, const char *token);

@@ -37,7 +37,6 @@ int cpm_isf_msg_init(void)
 static int set_routes(sip_msg_t *msg, cpm_buf_t *routes)
 {
 	cpm_buf_t line = {0};
-	struct lump *anchor;
 
 	for(hdr_field_t *h = msg->headers; h; h = h->next)
 		if(h->type == HDR_ROUTE_T
@@ -48,13 +47,7 @@ static int set_routes(sip_msg_t *msg, cpm_buf_t *routes)
 	cpm_buf_lit(&line, "Route: ");
 	cpm_buf_str(&line, cpm_buf_get(routes));
 	cpm_buf_lit(&line, "\r\n");
-	anchor = anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
-	/* the lump takes the text over */
-	if(!line.bad && anchor
-			&& insert_new_lump_after(anchor, line.s, line.len, 0))
-		return 0;
-	cpm_buf_free(&line);
-	return -1;
+	return cpm_hdr_insert(msg, &line);
 }
 
 /* Next hop: the ISF, or the core where it is to be passed first. */

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
 #include "../../core/mem/mem.h"
@@ -164,7 +163,6 @@ static void of_message(sip_msg_t *msg, struct of *of)
 
 int cpm_loop_mark(sip_msg_t *msg, cpm_case_t c)
 {
-	struct lump *anchor;
 	cpm_buf_t b = {0};
 	struct of of;
 
@@ -172,12 +170,7 @@ int cpm_loop_mark(sip_msg_t *msg, cpm_case_t c)
 		return 0;
 	of_message(msg, &of);
 	print(&b, &of, c);
-	anchor = anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
-	/* the lump takes the text over */
-	if(!b.bad && anchor && insert_new_lump_after(anchor, b.s, b.len, 0))
-		return 0;
-	cpm_buf_free(&b);
-	return -1;
+	return cpm_hdr_insert(msg, &b);
 }
 
 /* One value of the header against the message. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/dset.h"
 #include "../../core/mem/mem.h"
@@ -72,7 +71,6 @@ static int add_ids(sip_msg_t *msg)
 {
 	static const char *const names[] = {"Conversation-ID", "Contribution-ID"};
 	cpm_buf_t b = {0};
-	struct lump *anchor;
 
 	for(int i = 0; i < 2; i++) {
 		char hex[CPM_HEX_BUF];
@@ -82,13 +80,7 @@ static int add_ids(sip_msg_t *msg)
 		cpm_id_random(hex);
 		cpm_buf_fmt(&b, "%s: %s\r\n", names[i], hex);
 	}
-	if(b.len == 0 && !b.bad)
-		return 0;
-	anchor = anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
-	if(!b.bad && anchor && insert_new_lump_after(anchor, b.s, b.len, 0))
-		return 0; /* the lump has taken the text over */
-	cpm_buf_free(&b);
-	return -1;
+	return cpm_hdr_insert(msg, &b);
 }
 
 /* A recipient whom only the ISF reaches (OP-12); all others are tried in the

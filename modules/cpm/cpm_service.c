@@ -6,7 +6,6 @@
  */
 #include "cpm_service.h"
 
-#include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
 #include "cpm_req.h"
@@ -123,31 +122,14 @@ int ki_cpm_is_large(sip_msg_t *msg)
 	return parsed(msg) && cpm_service_wanted(msg, ICSI_LARGEMSG) ? 1 : -1;
 }
 
-/* Take every field of that name out of the request: 0 or -1. */
-static int remove_all(sip_msg_t *msg, const char *name)
-{
-	hdr_field_t *h = NULL;
-
-	while((h = cpm_hdr_next(msg, name, h)) != NULL)
-		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
-			return -1;
-	return 0;
-}
-
 /* 0 or -1 */
 static int assert_service(sip_msg_t *msg, enum icsi service)
 {
 	struct slice urn = icsi_urn(service);
-	struct lump *anchor =
-			anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
 	cpm_buf_t b = {0};
 
 	cpm_buf_fmt(&b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));
-	/* the lump takes the text over */
-	if(!b.bad && anchor && insert_new_lump_after(anchor, b.s, b.len, 0))
-		return 0;
-	cpm_buf_free(&b);
-	return -1;
+	return cpm_hdr_insert(msg, &b);
 }
 
 int ki_cpm_service_header(sip_msg_t *msg)
@@ -171,12 +153,12 @@ int ki_cpm_service_header(sip_msg_t *msg)
 	}
 	/* OP-09: what was asserted before is about something else; and from a
 	 * stranger it is nobody's assertion (RFC 6050 section 4.2) */
-	if(remove_all(msg, "P-Asserted-Service") < 0)
+	if(cpm_hdr_remove(msg, "P-Asserted-Service") < 0)
 		return -1;
 	cpm_req(msg)->service_set = true;
 	if(service == ICSI_NONE)
 		return 1;
-	return remove_all(msg, "P-Preferred-Service") < 0
+	return cpm_hdr_remove(msg, "P-Preferred-Service") < 0
 					|| assert_service(msg, service) < 0
 			? -1
 			: 1;

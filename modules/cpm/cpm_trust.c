@@ -8,7 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../../core/data_lump.h"
 #include "../../core/dprint.h"
 #include "../../core/ip_addr.h"
 #include "../../core/mem/mem.h"
@@ -78,18 +77,13 @@ bool cpm_trust_guards(const char *name)
 
 /* ---- identity ---- */
 
-static str str_of(struct slice s)
-{
-	return (str){(char *)s.p, (int)s.n};
-}
-
 static str served_user(sip_msg_t *msg)
 {
 	str v = cpm_hdr_get(msg, "P-Served-User");
 	struct slice list = slice_of(v.s, (size_t)v.len);
 	struct addr a;
 
-	return addr_next(&list, &a) == 1 ? str_of(a.uri) : (str){NULL, 0};
+	return addr_next(&list, &a) == 1 ? cpm_str_of(a.uri) : (str){NULL, 0};
 }
 
 bool cpm_identity_known(sip_msg_t *msg)
@@ -112,7 +106,7 @@ static str asserted(sip_msg_t *msg, bool tel)
 
 		while(addr_next(&list, &a) == 1)
 			if(!tel || slice_istarts(a.uri, SLICE("tel:")))
-				return str_of(a.uri);
+				return cpm_str_of(a.uri);
 	}
 	return (str){NULL, 0};
 }
@@ -155,30 +149,12 @@ void cpm_identity_lines(cpm_buf_t *b, sip_msg_t *msg)
 
 /* ---- a request that is relayed ---- */
 
-static int remove_all(sip_msg_t *msg, const char *name)
-{
-	hdr_field_t *h = NULL;
-
-	while((h = cpm_hdr_next(msg, name, h)) != NULL)
-		if(del_lump(msg, (int)(h->name.s - msg->buf), h->len, 0) == NULL)
-			return -1;
-	return 0;
-}
-
 static int add_identity(sip_msg_t *msg)
 {
-	struct lump *anchor =
-			anchor_lump(msg, (int)(msg->unparsed - msg->buf), 0, 0);
 	cpm_buf_t b = {0};
 
 	cpm_identity_lines(&b, msg);
-	if(b.len == 0 && !b.bad)
-		return 0;
-	/* the lump takes the text over */
-	if(!b.bad && anchor && insert_new_lump_after(anchor, b.s, b.len, 0))
-		return 0;
-	cpm_buf_free(&b);
-	return -1;
+	return cpm_hdr_insert(msg, &b);
 }
 
 int cpm_trust_apply(sip_msg_t *msg)
@@ -187,9 +163,9 @@ int cpm_trust_apply(sip_msg_t *msg)
 	bool own = cpm_req(msg)->asserted_len > 0;
 
 	for(size_t i = 0; i < GUARDED && !trusted; i++)
-		if(strcmp(guarded[i], PAS) != 0 && remove_all(msg, guarded[i]) < 0)
+		if(strcmp(guarded[i], PAS) != 0 && cpm_hdr_remove(msg, guarded[i]) < 0)
 			return -1;
-	if(trusted && own && remove_all(msg, PAI) < 0)
+	if(trusted && own && cpm_hdr_remove(msg, PAI) < 0)
 		return -1;
 	if(own || (trusted && cpm_hdr_next(msg, PAI, NULL) == NULL))
 		return add_identity(msg);
