@@ -129,7 +129,10 @@ static int take(uint64_t id, unsigned n, struct out *o)
 	}
 	o->local = cpm_strs_copy(l->local);
 	o->msg = cpm_strs_copy(s->msg);
-	rc = o->local && o->msg ? cpm_dialog_take(l, true, &o->d) : -ENOMEM;
+	if(l->isf && !s->interworking)
+		rc = -ENOTSUP;
+	else
+		rc = o->local && o->msg ? cpm_dialog_take(l, true, &o->d) : -ENOMEM;
 	o->port = l->local_port;
 	o->tls = l->tls;
 	o->sized = s->sized;
@@ -184,6 +187,13 @@ static void failed(uint64_t id, unsigned n, int rc)
 		cpm_leg_move(s, l, CPM_L_DOWN);
 	if(s)
 		cpm_session_unlock(s);
+	if(rc == -ENOTSUP) {
+		cpm_failure_t f = {.why = CPM_END_REFUSED};
+
+		f.answer = cpm_reject_answer("uri", NULL, &f.code);
+		cpm_dlv_failed(id, n, &f);
+		return;
+	}
 	cpm_dlv_failed(id, n,
 			&(cpm_failure_t){
 					.why = rc == -ENOMEM ? CPM_END_MEMORY : CPM_END_SEND,
@@ -275,9 +285,14 @@ void cpm_out_invite(uint64_t id, unsigned n)
 				CPM_ID_ARG(id), n, STR_FMT(&call_id));
 		placed(id, n, index, label, &local);
 	} else {
-		LM_ERR("session " CPM_ID_FMT
-			   " leg %u: the INVITE could not be sent (%d)\n",
-				CPM_ID_ARG(id), n, rc);
+		if(rc == -ENOTSUP)
+			LM_INFO("session " CPM_ID_FMT " leg %u: only the ISF could reach"
+					" him, which policy forbids\n",
+					CPM_ID_ARG(id), n);
+		else
+			LM_ERR("session " CPM_ID_FMT
+				   " leg %u: the INVITE could not be sent (%d)\n",
+					CPM_ID_ARG(id), n, rc);
 		failed(id, n, rc);
 	}
 	cpm_strs_free(&local);

@@ -224,6 +224,31 @@ E2E_TEST(switch_list, gateway_takes_whom_the_core_does_not_reach,
 	switch_clean(lab, 8000);
 }
 
+E2E_TEST(switch_list, policy_may_forbid_the_gateway,
+		"OP-37: no interworking: 416 for the address that only the ISF "
+		"reaches, "
+		"the others are served; alone it is refused at once")
+{
+	struct ua *isf;
+	struct big *b;
+
+	lab = switch_lab(&ua, PF_LIST AGGREGATE);
+	isf = ua_open(lab->isf_ip, lab->pf_ip);
+	b = send_list_of(
+			(const char *const[]){"mailto:joe@example.com", people[0], NULL},
+			2000);
+	takes(invite_for(people[0]), 2000);
+	big_ends(b, 202, 6000);
+	b = send_list_of(
+			(const char *const[]){"mailto:joe@example.com", NULL}, 2000);
+	big_ends(b, 416, 6000);
+	b = big_send(
+			ua, &(struct big_opt){.to = "mailto:joe@example.com", .n = 2000});
+	big_ends(b, 416, 6000);
+	cr_assert_eq(ua_count(isf, "INVITE", NULL), 0);
+	switch_clean(lab, 8000);
+}
+
 E2E_TEST(switch_list, answer_may_be_the_sum,
 		"OP-29 OP-43: exploder_answer aggregate: 200 when all have it, 202 "
 		"when "
