@@ -195,15 +195,21 @@ static const char lua[] =
 		"	end\n"
 		"	if KSR.cpm.is_large() > 0 then KSR.notice(\"lua: large\\n\") end\n"
 		"	if KSR.cpm.is_pager() > 0 then KSR.notice(\"lua: pager\\n\") end\n"
-		"	if KSR.cpm.check_version() < 0 then\n"
-		"		KSR.cpm.reject(\"132\") return 1\n"
+		"	if KSR.cpm.trusted() < 0 or KSR.cpm.session_case() ~= 1 then\n"
+		"		KSR.cpm.reject(\"127\") return 1\n"
 		"	end\n"
-		"	if KSR.cpm.check_anonymity() < 0 then\n"
-		"		KSR.cpm.reject(\"119\") return 1\n"
+		"	KSR.pv.seti(\"$cpm(anonymity)\", 0)\n"
+		"	KSR.pv.sets(\"$cpm(min_version)\", \"2.0\")\n"
+		"	for _, step in ipairs({\"authorised\", \"version\", "
+		"\"anonymity\",\n"
+		"			\"expires\", \"timer\", \"require\", \"size\"}) do\n"
+		"		if KSR.cpm[\"check_\" .. step]() < 0 then\n"
+		"			KSR.notice(\"lua: \" .. step .. \"\\n\")\n"
+		"			KSR.cpm.reject(KSR.pv.get(\"$cpm(refusal)\")) return 1\n"
+		"		end\n"
 		"	end\n"
-		"	if KSR.cpm.check_expires() < 0 then\n"
-		"		KSR.cpm.reject(\"expired\") return 1\n"
-		"	end\n"
+		"	if KSR.cpm.check() < 0 then KSR.err(\"lua: check\\n\") end\n"
+		"	if KSR.cpm.is_exploder() > 0 then KSR.err(\"lua: list\\n\") end\n"
 		"	KSR.rr.loose_route()\n"
 		"	if KSR.cpm.originating() < 0 then\n"
 		"		KSR.cpm.service_header()\n"
@@ -229,8 +235,7 @@ static const char native[] =
 		"modparam(\"app_lua\", \"load\", \"%s\")\n"
 		"modparam(\"cpm\", \"relay_socket\", \"%s\")\n"
 		"modparam(\"cpm\", \"contact\", \"sip:cpm@%s:5060\")\n"
-		"modparam(\"cpm\", \"min_client_version\", \"2.0\")\n"
-		"modparam(\"cpm\", \"anonymity\", 0)\n"
+		"modparam(\"cpm\", \"trusted_peers\", \"127.0.0.0/8\")\n"
 		"modparam(\"cpm\", \"event_callback\", \"ksr_cpm_event\")\n"
 		"cfgengine \"lua\"\n";
 
@@ -304,6 +309,17 @@ E2E_TEST(link_ops, a_lua_script_can_do_all_that_the_native_one_can, "")
 			pager_text(ua, "Expires: 60\nDate: Mon, 01 Jan 2024 00:00:00 GMT\n",
 					NULL));
 	ua_wait(ua, "480/MESSAGE", NULL, 3000);
+	ua_send(ua, pager_text(ua, "User-Agent: CPM-client/OMA1.0\n", NULL));
+	ua_wait(ua, "403/MESSAGE", NULL, 3000);
+	ua_send(ua, pager_text(ua, "Require: foo\n", NULL));
+	m = ua_wait(ua, "420/MESSAGE", NULL, 3000);
+	cr_assert_str_eq(sip_hdr(m, "Unsupported"), "foo");
+	a = call_invite(ua,
+			&(struct invite_opt){.headers = "Session-Expires: "
+											"20\n"});
+	m = ua_wait(ua, "422/INVITE", a->call_id, 3000);
+	cr_assert_str_eq(sip_hdr(m, "Min-SE"), "90");
+	cr_assert(strstr(proc_stderr(p), "lua: timer"));
 
 	fake_stop(relay);
 	for(int i = 0; i < 60 && !strstr(proc_stderr(p), "relay-down"); i++)
@@ -341,6 +357,17 @@ E2E_TEST(link_ops, a_wrong_parameter_stops_the_start_with_its_name, "")
 			{"outbound_proxy\", \"proxy", "outbound_proxy is not a SIP URI"},
 			{"min_client_version\", \"new", "min_client_version is no version"},
 			{"anonymity\", 2)#", "anonymity is 2, must be 0 to 1"},
+			{"authorised\", -1)#", "authorised is -1, must be 0 to 1"},
+			{"max_recipients\", 0)#", "max_recipients is 0, must be 1"},
+			{"clock_skew\", -5)#", "clock_skew is -5, must be 0"},
+			{"trusted_peers\", \"192.0.2.1, core", "\"core\" is neither"},
+			{"trusted_peers\", \"192.0.2.0/40", "\"192.0.2.0/40\" is neither"},
+			{"loop_header\", \"X-PF: ", "loop_header is no header name"},
+			{"instance\", \"a b", "instance is no token"},
+			{"error_info\", \"a b", "error_info is no URI"},
+			{"refusal\", \"no-such=400", "refusal is not"},
+			{"refusal\", \"127=99", "refusal is not"},
+			{"refusal\", \"127=403 \\\"x\\\"", "refusal is not"},
 			{"no_such\", 1)#", "no_such"},
 	};
 	const char *bin = getenv("CPM_BIN") ? getenv("CPM_BIN") : "build/gcc";
