@@ -5,9 +5,12 @@
  * on, and what happens when the core sends our own requests back to us. 3GPP
  * TS 24.229 5.7, RFC 3325, 5502, 6050, 7315.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "chain.h"
 #include "orig_req.h"
@@ -198,8 +201,9 @@ E2E_TEST(orig_ims, route_below_ours_is_kept_byte_for_byte,
  */
 
 /* A Kamailio of the test's own, pager messages alone: all that comes in goes
- * through cpm_originating(), whoever sends it. */
-static void own_pf(const char *params, const char *before)
+ * through cpm_originating(), whoever sends it. It answers `code` to what is no
+ * CPM message. */
+static void own_pf(const char *params, const char *before, int code)
 {
 	static const char native[] =
 			"#!KAMAILIO\n"
@@ -237,7 +241,7 @@ static void own_pf(const char *params, const char *before)
 		const char *call_id;
 
 		ua_send(ua, req_text(ua, &REQ(.without = "Accept-Contact"), &call_id));
-		if(ua_poll(ua, "404/MESSAGE", call_id, 100))
+		if(ua_poll(ua, fmt("%d/MESSAGE", code), call_id, 100))
 			return;
 		cr_assert(!proc_ended(pf), "%s", proc_stderr(pf));
 	}
@@ -262,7 +266,7 @@ E2E_TEST(orig_ims, without_a_list_everyone_is_trusted,
 {
 	struct sip *m;
 
-	own_pf("", "");
+	own_pf("", "", 404);
 	m = req_passed(ua, "all trusted",
 			REQ(.without = "P-Preferred-Service",
 					.headers = NETWORK "P-Asserted-Service: " URN "msg\n"));
@@ -280,7 +284,8 @@ E2E_TEST(orig_ims, strangers_assertions_are_removed,
 	own_pf("modparam(\"cpm\", \"trusted_peers\", \"192.0.2.1, 2001:db8::/64, "
 		   "192.0.2.128/25\")",
 			"	if(is_present_hf(\"X-Password\"))\n"
-			"		$cpm(asserted) = \"sip:carol@cpm.test\";");
+			"		$cpm(asserted) = \"sip:carol@cpm.test\";",
+			404);
 	req_refused(ua, "nobody we know", 403, W127, REQ(.headers = NETWORK));
 	req_refused(ua, "served user of a stranger", 403, W127,
 			REQ(.without = "P-Asserted-Identity", .headers = NETWORK));
@@ -302,13 +307,54 @@ E2E_TEST(orig_ims, strangers_assertions_are_removed,
 	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), "");
 }
 
-E2E_TEST(orig_ims, networks_of_trusted_peers,
-		"OP-01: addresses and networks, of both families")
+/* Status of the PF's answer to a MESSAGE from ::1. */
+static int by_ipv6(int port)
 {
-	own_pf("modparam(\"cpm\", \"trusted_peers\", \"2001:db8::1 , "
-		   "127.20.0.0/16,192.0.2.1\")",
-			"	if(!cpm_trusted()) { cpm_reject(\"127\"); exit; }");
-	req_passed(ua, "inside", REQ(.headers = "Subject: x\n"));
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6,
+			.sin6_port = htons((uint16_t)port),
+			.sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct timeval wait = {.tv_sec = 3};
+	char buf[2048] = "";
+	const char *text = fmt("MESSAGE sip:bob@cpm.test SIP/2.0\r\n"
+						   "Via: SIP/2.0/UDP [::1];rport;branch=z9hG4bK6\r\n"
+						   "From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\n"
+						   "Call-ID: six\r\nCSeq: 1 MESSAGE\r\n"
+						   "Max-Forwards: 9\r\nContent-Length: 0\r\n\r\n");
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	cr_assert_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	cr_assert_gt(send(fd, text, strlen(text), 0), 0);
+	(void)!recv(fd, buf, sizeof(buf) - 1, 0);
+	close(fd);
+	return strncmp(buf, "SIP/2.0 ", 8) == 0 ? (int)strtol(buf + 8, NULL, 10)
+											: 0;
+}
+
+static void networks(const char *peers, bool four, bool six)
+{
+	const char *test = "	if(!cpm_trusted()) { cpm_reject(\"127\"); exit; }\n"
+					   "	if(af == INET6) { sl_send_reply(\"299\", \"6\"); "
+					   "exit; }";
+	int port = 20000 + (int)getpid() % 10000;
+
+	own_pf(fmt("modparam(\"cpm\", \"trusted_peers\", \"%s\")\n"
+			   "listen=udp:[::1]:%d",
+				   peers, port),
+			test, four ? 404 : 403);
+	cr_assert_eq(by_ipv6(port), six ? 299 : 403);
+}
+
+E2E_TEST(orig_ims, networks_of_trusted_peers,
+		"OP-01: an address of each family among several")
+{
+	networks("2001:db8::1 , 127.20.0.0/16,192.0.2.1, ::/96", true, true);
+}
+
+E2E_TEST(orig_ims, networks_of_others_are_not_trusted,
+		"OP-01: a network next to ours, of each family")
+{
+	networks("127.21.0.0/16, ::2, ::1:0/112", false, false);
 }
 
 E2E_TEST(orig_ims, identity_has_an_address_and_a_number,
@@ -320,7 +366,8 @@ E2E_TEST(orig_ims, identity_has_an_address_and_a_number,
 	own_pf("",
 			"	$cpm(case) = \"orig\";\n"
 			"	append_hf(\"X-Seen: $cpm(asserted) $cpm(asserted_tel) "
-			"$cpm(served_user) $cpm(mode) $cpm(trusted)\\r\\n\");");
+			"$cpm(served_user) $cpm(mode) $cpm(trusted)\\r\\n\");",
+			404);
 	m = req_passed(ua, "one field",
 			REQ(.headers = "P-Asserted-Identity: \"A, B\" "
 						   "<sip:alice@cpm.test>, <tel:+15550101>\n"));
