@@ -376,6 +376,42 @@ static int take_all(int n)
 	return most;
 }
 
+E2E_TEST(explode_pager, large_lists_do_not_hold_up_small_ones,
+		"OP-17: messages take turns when the window is full")
+{
+	struct sip *first;
+	int large = 0, small = 0;
+
+	lab = flow_lab(&ua,
+			"modparam(\"cpm\", \"max_recipients\", 200)\n"
+			"modparam(\"cpm\", \"exploder_parallel\", 20)\n"
+			"modparam(\"cpm\", \"exploder_window\", 20)");
+	ua_send(ua,
+			list_message(ua, NULL,
+					list_body(list_part(list_xml(list_of(200))),
+							cpim_part(list_cpim()), NULL)));
+	ua_wait(ua, "202/MESSAGE", NULL, 6000);
+	first = ua_wait(ua, "MESSAGE", NULL, 6000);
+	ua_send(ua, list_to(ua, NULL, "sip:bob@cpm.test sip:carol@cpm.test"));
+	ua_wait(ua, "202/MESSAGE", NULL, 6000);
+	/* each answer lets one go: half of the first ones are the small list's */
+	ua_answer(ua, first, 200, "");
+	while(small < 2) {
+		struct sip *m = ua_wait(ua, "MESSAGE", NULL, 6000);
+
+		ua_answer(ua, m, 200, "");
+		if(strncmp(sip_ruri(m), "sip:user", 8) == 0)
+			large++;
+		else
+			small++;
+		cr_assert_lt(large, 100, "the small list waits for the large one");
+	}
+	while(lab_stat(lab, "exploder_in_flight") > 0)
+		for(struct sip *m; (m = ua_poll(ua, "MESSAGE", NULL, 100)) != NULL;)
+			ua_answer(ua, m, 200, "");
+	lab_log_wait(lab, "cpm", "ends: 200 taken, 0 failed", 5000);
+}
+
 E2E_TEST(explode_pager, want_of_memory_makes_recipients_wait,
 		"OP-17: no recipient is dropped because tm's memory is used up; a new "
 		"list gets 503 meanwhile")
