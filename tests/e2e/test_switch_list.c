@@ -354,3 +354,20 @@ E2E_TEST(switch_list, list_for_a_group_goes_on_with_the_invite,
 	cr_assert_eq(ua_count(ua, "INVITE", NULL), 1);
 	switch_clean(lab, 8000);
 }
+
+E2E_TEST(switch_list, small_message_to_a_group_goes_on_as_it_is,
+		"OP-11: 1300 bytes beside the list of an ad-hoc group: the MESSAGE, "
+		"its "
+		"list in it")
+{
+	struct big *b;
+	struct sip *m;
+
+	lab = switch_lab(&ua, PF_LIST);
+	b = send_list(CONFERENCE, 2, "", 1300);
+	m = ua_wait(ua, "MESSAGE", NULL, 6000);
+	cr_assert_str_eq(sip_body(m), b->body);
+	ua_answer(ua, m, 200, "");
+	big_ends(b, 200, 6000);
+	cr_assert_eq(ua_count(ua, "INVITE", NULL), 0);
+}
