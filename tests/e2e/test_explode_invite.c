@@ -77,14 +77,17 @@ static void check_out(struct call *a, struct call *b, const char *uri)
 static void two_invites(enum list_order order)
 {
 	struct call *a, *b, *c;
+	int before = ua_count(ua, "INVITE", NULL);
 
+	/* one of them twice */
 	a = call_invite(ua,
 			&(struct invite_opt){.to = EXPLODER,
 					.headers = "Require: recipient-list-invite\n"
 							   "Subject: to you all\n",
 					.type = many_type,
-					.sdp = many_body(
-							list_xml(list_entries(BOB " " TEL)), order)});
+					.sdp = many_body(list_xml(list_entries(
+											 BOB " " TEL " sip:bob@CPM.test")),
+							order)});
 	b = many_incoming(ua, BOB);
 	c = many_incoming(ua, TEL);
 	check_out(a, b, BOB);
@@ -96,6 +99,7 @@ static void two_invites(enum list_order order)
 	call_reply(b, 486, NULL, "", "");
 	call_reply(c, 603, NULL, "", "");
 	ua_wait(ua, "486/INVITE", a->call_id, 6000);
+	cr_assert_eq(ua_count(ua, "INVITE", NULL), before + 2);
 }
 
 E2E_TEST(explode_invite, each_recipient_has_an_invite_of_his_own,
