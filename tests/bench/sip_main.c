@@ -182,10 +182,11 @@ static void print_result(struct sip_load *l, const struct proc_use *before,
 	double s = (double)(l->end - l->start) / 1e9;
 	double cpu = after->cpu_s - before->cpu_s;
 	/* what a list makes is counted by the recipient */
-	double n = l->o->kind == SIP_LIST ? (double)l->uas_messages : l->ok;
+	uint64_t wanted =
+			(uint64_t)l->ok * (l->o->kind == SIP_LIST ? l->o->recipients : 1);
+	double n = (double)wanted;
 
-	bool all = l->o->kind != SIP_LIST
-			|| l->uas_messages == (uint64_t)l->ok * l->o->recipients;
+	bool all = l->o->kind != SIP_LIST || l->uas_messages >= wanted;
 
 	printf("ok=%d done=%u failed=%u first_failure=%d retransmitted=%u "
 		   "seconds=%.3f rate=%.0f",
@@ -195,6 +196,9 @@ static void print_result(struct sip_load *l, const struct proc_use *before,
 			(unsigned long long)l->uas_messages,
 			(unsigned long long)l->uas_invites, (unsigned long long)l->uas_byes,
 			(unsigned long long)l->uas_bad);
+	if(l->o->kind == SIP_LIST && all)
+		printf(" uas_again=%llu",
+				(unsigned long long)(l->uas_messages - wanted));
 	if(l->o->n_pids)
 		printf(" cpu=%.3f cpu_us=%.2f rss_grow_kb=%.0f", cpu,
 				n > 0 ? cpu * 1e6 / n : 0, after->rss_kb - before->rss_kb);

@@ -94,7 +94,7 @@ END {
 	name["big"] = "One message of 1 GB"
 	name["slow"] = "Slow recipient"
 	columns("message", "msg/s,rate,%.0f;CPU us,cpu_us,%.1f;p50 ms,p50_ms,%.2f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
-	columns("list", "recipients/s,rate,%.0f;CPU us,cpu_us,%.1f;longest CPU ms,busy_cpu_ms,%.2f;longest ms,busy_wall_ms,%.2f;over 5 ms,busy_over_5ms,%d;p99 ms,p99_ms,%.1f")
+	columns("list", "recipients/s,rate,%.0f;CPU us,cpu_us,%.1f;longest CPU ms,busy_cpu_ms,%.2f;longest ms,busy_wall_ms,%.2f;over 5 ms,busy_over_5ms,%d;sent again,uas_again,%d")
 	columns("calls", "calls/s,rate,%.0f;CPU us,cpu_us,%.0f;failed,failed,%d;p50 ms,p50_ms,%.1f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
 	columns("small", "msg/s,rate,%.0f;CPU s/10k,cpu10k,%.4f")
 	columns("report", "msg/s,rate,%.0f;CPU s/10k,cpu10k,%.4f")
