@@ -241,6 +241,11 @@ static unsigned replace(cpm_session_t *s, cpm_dlv_t *d, unsigned n)
 
 static void note_failure(cpm_session_t *s, cpm_dlv_t *d, cpm_failure_t *f)
 {
+	/* one recipient's new address is nothing for the sender of a list */
+	if(s->n_dlv > 1 && f->code < 400) {
+		cpm_strs_free(&f->answer);
+		f->code = 480;
+	}
 	d->state = CPM_V_FAILED;
 	d->code = (uint16_t)f->code;
 	s->n_failed++;

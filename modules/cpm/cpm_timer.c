@@ -288,7 +288,7 @@ static void tick_end_more(uint64_t id)
 static void tick_closing(uint64_t id, uint64_t now)
 {
 	cpm_session_t *s = cpm_session_lock(id);
-	bool ack = false, stuck = false;
+	bool ack = false, stuck = false, left = false;
 
 	if(s == NULL)
 		return;
@@ -297,14 +297,22 @@ static void tick_closing(uint64_t id, uint64_t now)
 		ack = true;
 		if(s->legs[CPM_IN].state == CPM_L_ANSWERED)
 			cpm_leg_move(s, &s->legs[CPM_IN], CPM_L_UP);
+		/* what he has sent to many is served all the same */
+		left = s->received && s->state == CPM_S_ANSWERED
+				&& !cpm_session_is_pair(s);
+		if(left)
+			cpm_session_move(s, CPM_S_LEFT);
 	}
 	stuck = s->state == CPM_S_CLOSING && due(s->watch_at, now);
 	cpm_session_unlock(s);
 	if(ack) {
 		/* no ACK in 64*T1: BYE all the same (RFC 3261 13.3.1.4) */
 		cpm_uas_release(id);
-		cpm_b2b_end(id, CPM_END_ACK, CPM_IN, no_reason);
+		if(!left)
+			cpm_b2b_end(id, CPM_END_ACK, CPM_IN, no_reason);
 		cpm_leg_end(id, CPM_IN);
+		if(left)
+			cpm_dlv_left(id, false);
 	}
 	if(!stuck) {
 		tick_end_more(id);

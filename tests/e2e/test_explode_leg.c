@@ -188,6 +188,58 @@ E2E_TEST(explode_leg, answers_that_cannot_be_used_are_hung_up_alone,
 	end();
 }
 
+E2E_TEST(explode_leg, sender_whose_ack_is_lost_is_served_all_the_same,
+		"OL-25 OL-10: BYE to him after 64*T1, who rings still gets all of it")
+{
+	struct call *a, *b, *c;
+	struct raw *in;
+	struct out out;
+	struct pair p;
+	char *body = content_make(20000);
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"ring_timeout\", 60000)");
+	a = many_invite(ua, BOB " " CAROL, NULL);
+	b = many_incoming(ua, BOB);
+	c = many_incoming(ua, CAROL);
+	call_reply(c, 180, NULL, "", "");
+	many_accept(b);
+	in = many_sender(lab, call_answered(a, 6000), &p);
+	out = many_media(lab, b);
+	many_send(in, &p, body, 0, 20000, 20000);
+	out_takes(&out, body, 20000);
+	flow_bye_comes(b, 5000);
+	flow_bye_comes(a, 36000);
+	out_free(&out);
+	many_accept(c);
+	out = many_media(lab, c);
+	out_takes(&out, body, 20000);
+	flow_bye_comes(c, 5000);
+	raw_close(in);
+	out_free(&out);
+	free(body);
+	end();
+}
+
+E2E_TEST(explode_leg, what_the_sender_is_told_when_all_fail,
+		"OL-10 OL-18: a redirection of one counts as 480, an address that only "
+		"a gateway reaches as 416 where there is none")
+{
+	struct call *a, *b, *c;
+
+	lab = flow_lab(&ua, "modparam(\"cpm\", \"interworking\", 0)");
+	a = many_invite(ua, BOB " " CAROL, NULL);
+	b = many_incoming(ua, BOB);
+	c = many_incoming(ua, CAROL);
+	call_reply(b, 302, NULL, "", "");
+	call_reply(c, 603, NULL, "", "");
+	ua_wait(ua, "480/INVITE", a->call_id, 6000);
+	a = many_invite(
+			ua, "mailto:bob@legacy.example im:carol@legacy.example", NULL);
+	ua_wait(ua, "416/INVITE", a->call_id, 6000);
+	cr_assert_eq(ua_count(ua, "INVITE", NULL), 2);
+	end();
+}
+
 E2E_TEST(explode_leg, relay_without_room_for_more_legs,
 		"OL-10 OL-06: leg.add refused: those recipients fail, the first is "
 		"asked; when he refuses too the sender has his lowest code")
