@@ -5,13 +5,13 @@
  */
 #include "cpm_b2b_text.h"
 
-#include "../../core/forward.h"
 #include "../../core/parser/parse_from.h"
 #include "../../core/parser/parse_rr.h"
 #include "../../core/parser/parse_to.h"
 #include "../../core/parser/parse_uri.h"
 #include "../../core/resolve.h"
 #include "../../core/trim.h"
+#include "cpm_case.h"
 #include "cpm_conf.h"
 #include "cpm_isf.h"
 
@@ -27,24 +27,16 @@ static void record_routes(sip_msg_t *msg, cpm_buf_t *b)
 	}
 }
 
-static bool route_is_ours(rr_t *r)
-{
-	sip_uri_t uri;
-
-	if(parse_uri(r->nameaddr.uri.s, r->nameaddr.uri.len, &uri) < 0)
-		return false;
-	return check_self(&uri.host, uri.port_no, 0) == 1;
-}
-
 void cpm_routes_below(sip_msg_t *msg, cpm_buf_t *b)
 {
 	bool ours = true;
+	sip_uri_t uri;
 
 	for(hdr_field_t *h = msg->route; h; h = next_sibling_hdr(h)) {
 		if(h->parsed == NULL && parse_rr(h) < 0)
 			continue;
 		for(rr_t *r = h->parsed; r; r = r->next) {
-			if(ours && route_is_ours(r))
+			if(ours && cpm_route_is_ours(r, &uri))
 				continue;
 			ours = false;
 			cpm_buf_lit(b, b->len ? ", " : "");
@@ -56,11 +48,13 @@ void cpm_routes_below(sip_msg_t *msg, cpm_buf_t *b)
 /* The first of those entries; NULL: there is none. */
 static str *first_below(sip_msg_t *msg)
 {
+	sip_uri_t uri;
+
 	for(hdr_field_t *h = msg->route; h; h = next_sibling_hdr(h)) {
 		if(h->parsed == NULL && parse_rr(h) < 0)
 			continue;
 		for(rr_t *r = h->parsed; r; r = r->next)
-			if(!route_is_ours(r))
+			if(!cpm_route_is_ours(r, &uri))
 				return &r->nameaddr.uri;
 	}
 	return NULL;

@@ -7,8 +7,6 @@
 
 #include "../../core/dprint.h"
 #include "../../core/forward.h"
-#include "../../core/parser/parse_rr.h"
-#include "../../core/parser/parse_uri.h"
 #include "cpm_conf.h"
 #include "cpm_exploder.h"
 #include "cpm_hdr.h"
@@ -34,6 +32,12 @@ static cpm_case_t case_named(struct slice name)
 	return slice_ieq(name, SLICE("term")) ? CPM_CASE_TERM : CPM_CASE_NONE;
 }
 
+bool cpm_route_is_ours(const rr_t *r, sip_uri_t *uri)
+{
+	return parse_uri(r->nameaddr.uri.s, r->nameaddr.uri.len, uri) == 0
+			&& check_self(&uri->host, uri->port_no, 0) == 1;
+}
+
 /* Our own entry on top of the Route headers: false, there is none. */
 static bool own_route(sip_msg_t *msg, sip_uri_t *out)
 {
@@ -43,8 +47,7 @@ static bool own_route(sip_msg_t *msg, sip_uri_t *out)
 			|| (msg->route->parsed == NULL && parse_rr(msg->route) < 0))
 		return false;
 	r = msg->route->parsed;
-	return r && parse_uri(r->nameaddr.uri.s, r->nameaddr.uri.len, out) == 0
-			&& check_self(&out->host, out->port_no, 0) == 1;
+	return r && cpm_route_is_ours(r, out);
 }
 
 static cpm_case_t of_served_user(sip_msg_t *msg)

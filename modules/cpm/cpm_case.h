@@ -7,7 +7,13 @@
 #ifndef CPM_CASE_H
 #define CPM_CASE_H
 
+#include "../../core/parser/parse_rr.h"
+#include "../../core/parser/parse_uri.h"
 #include "cpm_req.h"
+
+/* Is a Route entry our own, one of Kamailio's addresses or aliases? Its URI is
+ * parsed into *uri. */
+bool cpm_route_is_ours(const rr_t *r, sip_uri_t *uri);
 
 /**
  * The session case of a request. In order: user part of our own Route entry

@@ -228,7 +228,7 @@ static void take_tasks(void)
 
 static void expire_tasks(int64_t now)
 {
-	cpm_req_t *r;
+	cpm_link_req_t *r;
 
 	while((r = cpm_reqs_earliest(&cpm_link_reqs)) != NULL
 			&& r->deadline_ms <= now) {
@@ -250,7 +250,7 @@ static void expire_tasks(int64_t now)
 static int wait_ms(int64_t now)
 {
 	int64_t next = cpm_link_conn_next_ms();
-	cpm_req_t *r = cpm_reqs_earliest(&cpm_link_reqs);
+	cpm_link_req_t *r = cpm_reqs_earliest(&cpm_link_reqs);
 
 	if(r != NULL && r->deadline_ms < next)
 		next = r->deadline_ms;

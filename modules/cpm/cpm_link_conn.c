@@ -196,7 +196,7 @@ static int flush_batch(void)
 	size_t n_iov = 0;
 	ssize_t n;
 
-	for(cpm_req_t *r = cpm_link_reqs.unsent; r != NULL && n_iov < BATCH;
+	for(cpm_link_req_t *r = cpm_link_reqs.unsent; r != NULL && n_iov < BATCH;
 			r = r->next) {
 		cpm_link_task_t *t = (cpm_link_task_t *)r;
 

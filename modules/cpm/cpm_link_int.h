@@ -17,7 +17,7 @@
  * link process from the moment its pointer is in the pipe. */
 typedef struct cpm_link_task
 {
-	cpm_req_t req; /* must be first */
+	cpm_link_req_t req; /* must be first */
 	cpm_link_reply_f reply;
 	uint64_t session;
 	int leg;

@@ -16,8 +16,8 @@ int cpm_reqs_init(cpm_reqs_t *t, uint32_t max)
 	while(buckets < max && buckets < 1U << 20)
 		buckets *= 2;
 	*t = (cpm_reqs_t){.max = max, .mask = buckets - 1};
-	t->buckets = calloc(buckets, sizeof(cpm_req_t *));
-	t->heap = calloc(max ? max : 1, sizeof(cpm_req_t *));
+	t->buckets = calloc(buckets, sizeof(cpm_link_req_t *));
+	t->heap = calloc(max ? max : 1, sizeof(cpm_link_req_t *));
 	if(t->buckets != NULL && t->heap != NULL)
 		return 0;
 	cpm_reqs_free(t);
@@ -33,13 +33,13 @@ void cpm_reqs_free(cpm_reqs_t *t)
 
 /* ---- heap --------------------------------------------------------------- */
 
-static void heap_set(cpm_reqs_t *t, uint32_t i, cpm_req_t *r)
+static void heap_set(cpm_reqs_t *t, uint32_t i, cpm_link_req_t *r)
 {
 	t->heap[i] = r;
 	r->heap_i = i;
 }
 
-static void heap_up(cpm_reqs_t *t, uint32_t i, cpm_req_t *r)
+static void heap_up(cpm_reqs_t *t, uint32_t i, cpm_link_req_t *r)
 {
 	while(i > 0 && t->heap[(i - 1) / 2]->deadline_ms > r->deadline_ms) {
 		heap_set(t, i, t->heap[(i - 1) / 2]);
@@ -48,7 +48,7 @@ static void heap_up(cpm_reqs_t *t, uint32_t i, cpm_req_t *r)
 	heap_set(t, i, r);
 }
 
-static void heap_down(cpm_reqs_t *t, uint32_t i, cpm_req_t *r)
+static void heap_down(cpm_reqs_t *t, uint32_t i, cpm_link_req_t *r)
 {
 	for(;;) {
 		uint32_t child = 2 * i + 1;
@@ -69,14 +69,14 @@ static void heap_down(cpm_reqs_t *t, uint32_t i, cpm_req_t *r)
 
 /* ---- the table ----------------------------------------------------------- */
 
-static cpm_req_t **bucket_of(const cpm_reqs_t *t, uint64_t id)
+static cpm_link_req_t **bucket_of(const cpm_reqs_t *t, uint64_t id)
 {
 	return &t->buckets[(uint32_t)id & t->mask];
 }
 
-int cpm_reqs_add(cpm_reqs_t *t, cpm_req_t *r)
+int cpm_reqs_add(cpm_reqs_t *t, cpm_link_req_t *r)
 {
-	cpm_req_t **b = bucket_of(t, r->id);
+	cpm_link_req_t **b = bucket_of(t, r->id);
 
 	if(t->n >= t->max)
 		return -ENOSPC;
@@ -96,19 +96,19 @@ int cpm_reqs_add(cpm_reqs_t *t, cpm_req_t *r)
 	return 0;
 }
 
-cpm_req_t *cpm_reqs_find(const cpm_reqs_t *t, uint64_t id)
+cpm_link_req_t *cpm_reqs_find(const cpm_reqs_t *t, uint64_t id)
 {
-	cpm_req_t *r = *bucket_of(t, id);
+	cpm_link_req_t *r = *bucket_of(t, id);
 
 	while(r != NULL && r->id != id)
 		r = r->hash_next;
 	return r;
 }
 
-void cpm_reqs_remove(cpm_reqs_t *t, cpm_req_t *r)
+void cpm_reqs_remove(cpm_reqs_t *t, cpm_link_req_t *r)
 {
-	cpm_req_t **b = bucket_of(t, r->id);
-	cpm_req_t *moved;
+	cpm_link_req_t **b = bucket_of(t, r->id);
+	cpm_link_req_t *moved;
 	uint32_t i = r->heap_i;
 
 	while(*b != r)
@@ -130,7 +130,7 @@ void cpm_reqs_remove(cpm_reqs_t *t, cpm_req_t *r)
 	r->prev = r->next = r->hash_next = NULL;
 }
 
-cpm_req_t *cpm_reqs_earliest(const cpm_reqs_t *t)
+cpm_link_req_t *cpm_reqs_earliest(const cpm_reqs_t *t)
 {
 	return t->n > 0 ? t->heap[0] : NULL;
 }
@@ -147,7 +147,7 @@ uint32_t cpm_reqs_rewind(cpm_reqs_t *t)
 {
 	uint32_t n = 0;
 
-	for(cpm_req_t *r = t->first; r != t->unsent; r = r->next) {
+	for(cpm_link_req_t *r = t->first; r != t->unsent; r = r->next) {
 		r->sent = 0;
 		n++;
 	}

@@ -4,7 +4,7 @@
  * id when an answer comes, taken by deadline when none does, and kept in the
  * order of their arrival, in which they are sent, and sent again after a
  * reconnection. Pure C, no I/O, nothing of Kamailio; the caller owns the
- * requests and embeds cpm_req_t in them.
+ * requests and embeds cpm_link_req_t in them.
  */
 #ifndef CPM_LINK_REQS_H
 #define CPM_LINK_REQS_H
@@ -20,16 +20,16 @@ typedef struct cpm_req
 	uint8_t sent;
 	struct cpm_req *prev, *next;
 	struct cpm_req *hash_next;
-} cpm_req_t;
+} cpm_link_req_t;
 
 typedef struct cpm_reqs
 {
 	uint32_t max, n; /* requests at most, and now */
 	uint32_t mask;   /* buckets - 1 */
-	cpm_req_t **buckets;
-	cpm_req_t **heap; /* by deadline, earliest first */
-	cpm_req_t *first, *last;
-	cpm_req_t *unsent; /* first of those not yet sent */
+	cpm_link_req_t **buckets;
+	cpm_link_req_t **heap; /* by deadline, earliest first */
+	cpm_link_req_t *first, *last;
+	cpm_link_req_t *unsent; /* first of those not yet sent */
 } cpm_reqs_t;
 
 /* An empty table for at most max requests: 0 or -ENOMEM. */
@@ -39,16 +39,16 @@ int cpm_reqs_init(cpm_reqs_t *t, uint32_t max);
 void cpm_reqs_free(cpm_reqs_t *t);
 
 /* Add as the last, unsent: 0; -ENOSPC full; -EEXIST the id is taken. */
-int cpm_reqs_add(cpm_reqs_t *t, cpm_req_t *r);
+int cpm_reqs_add(cpm_reqs_t *t, cpm_link_req_t *r);
 
 /* The request with this id, or NULL. */
-cpm_req_t *cpm_reqs_find(const cpm_reqs_t *t, uint64_t id);
+cpm_link_req_t *cpm_reqs_find(const cpm_reqs_t *t, uint64_t id);
 
 /* Take a request of the table out of it. */
-void cpm_reqs_remove(cpm_reqs_t *t, cpm_req_t *r);
+void cpm_reqs_remove(cpm_reqs_t *t, cpm_link_req_t *r);
 
 /* The request with the earliest deadline, or NULL. */
-cpm_req_t *cpm_reqs_earliest(const cpm_reqs_t *t);
+cpm_link_req_t *cpm_reqs_earliest(const cpm_reqs_t *t);
 
 /* The first request has been sent; t->unsent moves on. */
 void cpm_reqs_mark_sent(cpm_reqs_t *t);

@@ -11,15 +11,15 @@
 
 #define MANY 500
 
-static cpm_req_t req(uint64_t id, int64_t deadline_ms)
+static cpm_link_req_t req(uint64_t id, int64_t deadline_ms)
 {
-	return (cpm_req_t){.id = id, .deadline_ms = deadline_ms};
+	return (cpm_link_req_t){.id = id, .deadline_ms = deadline_ms};
 }
 
 Test(link_reqs, a_full_table_refuses_and_recovers)
 {
 	cpm_reqs_t t;
-	cpm_req_t a = req(1, 10), b = req(2, 10), c = req(3, 10);
+	cpm_link_req_t a = req(1, 10), b = req(2, 10), c = req(3, 10);
 
 	cr_assert_eq(cpm_reqs_init(&t, 2), 0);
 	cr_assert_eq(cpm_reqs_add(&t, &a), 0);
@@ -36,7 +36,7 @@ Test(link_reqs, a_full_table_refuses_and_recovers)
 Test(link_reqs, an_id_is_taken_only_once)
 {
 	cpm_reqs_t t;
-	cpm_req_t a = req(7, 10), b = req(7, 20), c = req(7 + 16, 5);
+	cpm_link_req_t a = req(7, 10), b = req(7, 20), c = req(7 + 16, 5);
 
 	cr_assert_eq(cpm_reqs_init(&t, 16), 0);
 	cr_assert_eq(cpm_reqs_add(&t, &a), 0);
@@ -53,7 +53,7 @@ Test(link_reqs, an_id_is_taken_only_once)
 Test(link_reqs, commands_go_out_in_the_order_of_their_arrival)
 {
 	cpm_reqs_t t;
-	cpm_req_t r[4];
+	cpm_link_req_t r[4];
 
 	cr_assert_eq(cpm_reqs_init(&t, 8), 0);
 	for(int i = 0; i < 4; i++) { /* deadlines the other way round */
@@ -81,7 +81,7 @@ Test(link_reqs, after_a_reconnection_all_go_out_again_in_order)
 {
 	static const uint64_t order[] = {1, 3, 4};
 	cpm_reqs_t t;
-	cpm_req_t r[4];
+	cpm_link_req_t r[4];
 
 	cr_assert_eq(cpm_reqs_init(&t, 8), 0);
 	cr_assert_eq(cpm_reqs_rewind(&t), 0); /* empty */
@@ -105,7 +105,7 @@ Test(link_reqs, after_a_reconnection_all_go_out_again_in_order)
 /* Random adding, removing by id and expiring, against a linear model. */
 Test(link_reqs, deadlines_come_out_earliest_first_whatever_was_removed)
 {
-	static cpm_req_t r[MANY];
+	static cpm_link_req_t r[MANY];
 	static int in[MANY];
 	unsigned seed = 20240607;
 	cpm_reqs_t t;
@@ -114,7 +114,7 @@ Test(link_reqs, deadlines_come_out_earliest_first_whatever_was_removed)
 	cr_assert_eq(cpm_reqs_init(&t, MANY), 0);
 	for(int step = 0; step < 200000; step++) {
 		int i = (int)((unsigned)rand_r(&seed) % MANY);
-		cpm_req_t *first;
+		cpm_link_req_t *first;
 		int64_t least = INT64_MAX;
 
 		if(!in[i]) {
