@@ -88,8 +88,7 @@ void delivery_sent(struct delivery *d, size_t n)
 	d->leg->queued -= n;
 }
 
-/* A block is there, or the disk has failed: the leg's turn will see it. */
-static void on_block(struct spool_reader *r, int err)
+void delivery_block(struct spool_reader *r, int err)
 {
 	struct delivery *d =
 			(struct delivery *)((char *)r - offsetof(struct delivery, reader));
@@ -110,7 +109,6 @@ void delivery_fetch(struct delivery *d)
 		return;
 	for(int i = 0; i < SPOOL_AHEAD; i++)
 		free_slots += d->reader.ahead[i].b == NULL;
-	d->reader.ready = on_block;
 	while(free_slots > 0) {
 		while(spool_view(sp, &d->reader, at, &v))
 			at += v.n;

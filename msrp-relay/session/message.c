@@ -15,10 +15,12 @@
 #define SPARE_MAX 1024    /* messages a worker keeps for reuse */
 #define KEPT_TYPE_MAX 127 /* bytes of a Content-Type kept with them */
 
-/* A spare message keeps its Content-Type: the next one mostly has the same. */
+/* A spare message keeps its Content-Type, as the next one mostly has the same,
+ * and the room for heads. */
 static struct message *message_alloc(struct worker *w, struct slice type)
 {
 	struct message *m = w->spare_messages;
+	struct head_rest *rest = NULL;
 	char *kept = NULL;
 
 	if(m == NULL) {
@@ -27,12 +29,15 @@ static struct message *message_alloc(struct worker *w, struct slice type)
 		w->spare_messages = m->next;
 		w->n_spare_messages--;
 		kept = m->content_type;
+		rest = m->rest;
 	}
 	if(kept && !slice_eq(slice_str(kept), type)) {
 		free(kept);
 		kept = NULL;
 	}
-	*m = (struct message){
+	if(rest)
+		rest->range.start = 0;
+	*m = (struct message){.rest = rest,
 			.content_type = kept ? kept : xstrndup(type.p, type.n)};
 	return m;
 }
@@ -41,6 +46,7 @@ static void message_spare(struct worker *w, struct message *m)
 {
 	if(w->n_spare_messages >= SPARE_MAX) {
 		free(m->content_type);
+		free(m->rest);
 		free(m);
 		return;
 	}
@@ -156,7 +162,7 @@ static void keep_more(struct message *m)
 			return;
 		}
 		spool_file_open(&m->spool, m->in->session->w, conf->spool_dir,
-				&(struct spool_events){on_spool, m});
+				&(struct spool_events){on_spool, m, delivery_block});
 	}
 	spool_file_write(&m->spool);
 	if(message_full(m))

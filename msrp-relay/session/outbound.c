@@ -191,10 +191,12 @@ static bool same_range(const struct msrp_range *a, const struct msrp_range *b)
 static size_t chunk_rest(
 		struct message *m, const struct msrp_send *s, char *to, size_t room)
 {
-	struct head_rest *h = &m->rest;
+	struct head_rest *h = m->rest;
 
 	if(m->n_open < 2)
 		return msrp_write_send_rest(to, room, s);
+	if(h == NULL)
+		h = m->rest = xcalloc(sizeof(*h));
 	if(!same_range(&h->range, &s->range)) {
 		h->n = msrp_write_send_rest(h->text, sizeof(h->text), s);
 		h->range = s->range;

@@ -82,8 +82,8 @@ struct message
 	struct message *next, **pprev; /* of the inbound leg, newest first */
 	struct leg *in;
 	struct delivery *deliveries;
-	struct spool spool; /* what it consists of */
-	struct head_rest rest;
+	struct spool spool;     /* what it consists of */
+	struct head_rest *rest; /* NULL: it has at most one leg */
 	char id[MSRP_IDENT_MAX + 1];
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
@@ -351,6 +351,9 @@ bool delivery_waits(const struct delivery *d);
 bool delivery_view(struct delivery *d, uint64_t at, struct spool_view *v);
 /* n bytes have been handed to the connection. */
 void delivery_sent(struct delivery *d, size_t n);
+/* A block that its reader waited for is there, or the disk has failed: the
+ * leg's turn will see it. */
+void delivery_block(struct spool_reader *r, int err);
 /* What comes next may have to be read from the spool: see to it. */
 void delivery_fetch(struct delivery *d);
 /* A leg that came late takes part from the first byte: 0, or -1 it cannot. */

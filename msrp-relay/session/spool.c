@@ -168,10 +168,10 @@ bool spool_view(struct spool *sp, struct spool_reader *r, uint64_t at,
 	}
 	for(int i = 0; i < SPOOL_AHEAD; i++) {
 		const struct spool_ahead *a = &r->ahead[i];
-		if(a->b == NULL || at < a->at || at - a->at >= a->n)
+		if(a->b == NULL || at < a->at || at - a->at >= a->b->used)
 			continue;
 		*out = (struct spool_view){a->b, a->b->data + (at - a->at),
-				a->n - (size_t)(at - a->at), false, true};
+				a->b->used - (size_t)(at - a->at), false, true};
 		return true;
 	}
 	return false;
@@ -207,7 +207,7 @@ unsigned spool_pass(
 	struct piece *p;
 
 	for(int i = 0; i < SPOOL_AHEAD; i++)
-		if(r->ahead[i].b && r->ahead[i].at + r->ahead[i].n <= to)
+		if(r->ahead[i].b && r->ahead[i].at + r->ahead[i].b->used <= to)
 			buf_unref(&r->ahead[i].b);
 	if(spool_keeps(sp))
 		return 0;

@@ -24,7 +24,7 @@ struct spool_file;
 #define SPOOL_PIECE_COST 128
 
 /* Pieces that need no memory of their own; a power of two. */
-#define SPOOL_FEW 2
+#define SPOOL_FEW 1
 
 /* What is read from a file at once; aligned, so that legs share it. */
 #define SPOOL_BLOCK (64 * 1024)
@@ -70,7 +70,6 @@ struct spool_ahead
 {
 	struct buf *b; /* NULL: none */
 	uint64_t at;
-	size_t n;
 };
 
 /* Somebody who takes the content from first to last byte. */
@@ -80,8 +79,6 @@ struct spool_reader
 	struct spool_ahead ahead[SPOOL_AHEAD];
 	struct spool_block *waits; /* for this one; NULL: for none */
 	struct spool_reader *next; /* that waits for the same */
-	/* It has come (err 0), or cannot be read (negative errno). */
-	void (*ready)(struct spool_reader *r, int err);
 };
 
 static inline bool spool_keeps(const struct spool *sp)
@@ -143,6 +140,9 @@ struct spool_events
 	 * what is not in it stays in memory, and no more may be added. */
 	void (*written)(void *arg, int err);
 	void *arg;
+	/* What a reader waits for has come (err 0), or cannot be read (negative
+	 * errno). */
+	void (*ready)(struct spool_reader *r, int err);
 };
 
 /**

@@ -289,7 +289,7 @@ static void attach(struct spool_block *bl, struct spool_reader *r)
 
 		if(a->b)
 			continue;
-		*a = (struct spool_ahead){buf_ref(bl->b), bl->at, bl->n};
+		*a = (struct spool_ahead){buf_ref(bl->b), bl->at};
 		return;
 	}
 }
@@ -333,7 +333,7 @@ static void on_read(uv_work_t *work, int status)
 		r->waits = NULL;
 		if(bl->err == 0)
 			attach(bl, r);
-		r->ready(r, bl->err);
+		f->ev.ready(r, bl->err);
 	}
 	if(bl->err != 0)
 		block_free(f, bl);

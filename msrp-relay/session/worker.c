@@ -243,6 +243,7 @@ static void spares_free(struct worker *w)
 	while((m = w->spare_messages) != NULL) {
 		w->spare_messages = m->next;
 		free(m->content_type);
+		free(m->rest);
 		free(m);
 	}
 }
