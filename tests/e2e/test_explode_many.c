@@ -123,13 +123,26 @@ static void serve(struct crowd *w, const char *uris)
 		raw_close(w->conn[i]);
 }
 
+static void memory_is_back(struct lab *lab, long long before)
+{
+	long long now = 0;
+
+	for(int i = 0; i < 150; i++) {
+		now = lab_shm_used(lab);
+		if(now <= before)
+			return;
+		sleep_ms(100);
+	}
+	cr_assert_fail("%lld bytes more than before", now - before);
+}
+
 E2E_TEST(explode_many, a_thousand_recipients,
 		"OL-10 OL-25 OL-31: each gets all of it and a BYE, the sender's 200 "
 		"comes while most have not even been asked, memory is given back")
 {
 	struct crowd w = {.body = content_make(BYTES)};
 	char *uris = calloc(N, 24);
-	long long before, now = 0;
+	long long before;
 	size_t at = 0;
 
 	for(int i = 0; i < N; i++)
@@ -145,13 +158,119 @@ E2E_TEST(explode_many, a_thousand_recipients,
 	lab_idle(w.lab, 10000);
 	cr_assert_lt(w.invited_at_200, N / 2, "%d were invited before the 200",
 			w.invited_at_200);
-	for(int i = 0; i < 150; i++) {
-		now = lab_shm_used(w.lab);
-		if(now <= before)
-			break;
-		sleep_ms(100);
-	}
-	cr_assert_leq(now, before, "%lld bytes more than before", now - before);
+	memory_is_back(w.lab, before);
 	free(w.body);
 	free(uris);
+}
+
+/* ---- chaos -----------------------------------------------------------------
+ */
+
+#define LISTS 100
+#define EACH 10
+
+/* Every fifth refuses, rings for ever, is unknown, answers at once, rings and
+ * answers; none has any media. */
+static void be_anybody(struct ua *ua, int n, struct sip *m)
+{
+	struct call b = {.ua = ua, .in = m};
+
+	b.call_id = sip_hdr(m, "Call-ID");
+	b.tag = fmt("c%d", n);
+	switch(n % 5) {
+		case 0:
+			call_reply(&b, 486, NULL, "", "");
+			break;
+		case 1:
+			call_reply(&b, 180, NULL, "", "");
+			break;
+		case 2:
+			call_reply(&b, 404, NULL, "", "");
+			break;
+		case 3:
+			call_reply(&b, 180, NULL, "", "");
+			/* fallthrough */
+		default:
+			call_accept(&b);
+	}
+}
+
+/* Answer what comes; the INVITE that a CANCEL means is one of the list's. */
+static void be_all_of_them(struct ua *ua, int *n)
+{
+	struct sip *m;
+
+	while((m = ua_poll(ua, "INVITE", NULL, 1)) != NULL)
+		be_anybody(ua, (*n)++, m);
+	while((m = ua_poll(ua, "CANCEL", NULL, 1)) != NULL) {
+		struct call b = {.ua = ua, .in = m, .tag = "c"};
+		const char *cseq = sip_hdr(m, "CSeq");
+
+		ua_answer(ua, m, 200, "");
+		b.call_id = sip_hdr(m, "Call-ID");
+		ua_send(ua,
+				fmt("SIP/2.0 487 Test\nVia: %s\nFrom: %s\nTo: %s;tag=c\n"
+					"Call-ID: %s\nCSeq: %.*s INVITE\n"
+					"Content-Length: 0\n\n",
+						sip_hdr(m, "Via"), sip_hdr(m, "From"), sip_hdr(m, "To"),
+						b.call_id, (int)strcspn(cseq, " "), cseq));
+	}
+	while((m = ua_poll(ua, "BYE", NULL, 1)) != NULL)
+		ua_answer(ua, m, 200, "");
+	while(ua_poll(ua, "ACK", NULL, 1) != NULL)
+		;
+}
+
+/* A third of the senders hangs up as soon as he is answered, a third gives up
+ * before that, the rest waits to be hung up. */
+static void be_senders(struct ua *ua, struct call *a[LISTS], int turn)
+{
+	if(turn % 10 == 9 && turn / 10 < LISTS / 3)
+		call_cancel(a[3 * (turn / 10)]);
+	for(int i = 0; i < LISTS; i++) {
+		struct sip *ok;
+
+		if(a[i]->target)
+			continue;
+		ok = ua_poll(ua, "200/INVITE", a[i]->call_id, 0);
+		if(ok == NULL)
+			continue;
+		a[i]->remote = sip_hdr(ok, "To");
+		a[i]->target = fmt("sip:pf@%s:5060", ua_pf_ip(ua));
+		call_ack(a[i]);
+		if(i % 3 == 1)
+			call_request(a[i], "BYE", "", "");
+	}
+}
+
+E2E_TEST(explode_many, a_hundred_lists_at_once_in_disorder,
+		"OL-10 OL-24 OL-30/part: refusals, silence, CANCEL and BYE at any "
+		"time, "
+		"nothing is left behind")
+{
+	struct lab *lab = lab_own("LAB_WITHOUT=core isf",
+			"LAB_CPM_CFG_EXTRA=modparam(\"cpm\", \"interworking\", 0)\n"
+			"modparam(\"cpm\", \"ring_timeout\", 4000)\n"
+			"modparam(\"cpm\", \"msrp_idle\", 2000)",
+			NULL);
+	struct ua *ua = ua_open(lab->core_ip, lab->pf_ip);
+	struct call *a[LISTS];
+	long long before = lab_shm_used(lab);
+	const char *uris = "";
+	int n = 0;
+
+	for(int i = 0; i < EACH; i++)
+		uris = fmt("%s sip:u%d@cpm.test", uris, i);
+	for(int i = 0; i < LISTS; i++) {
+		a[i] = many_invite(ua, uris, NULL);
+		if(i % 10 == 9)
+			be_all_of_them(ua, &n);
+	}
+	for(int i = 0; i < 2000 && lab_stat(lab, "sessions") > 0; i++) {
+		be_all_of_them(ua, &n);
+		be_senders(ua, a, i);
+	}
+	cr_assert_geq(n, LISTS * EACH / 2, "only %d INVITEs", n);
+	lab_idle(lab, 20000);
+	memory_is_back(lab, before);
 }
