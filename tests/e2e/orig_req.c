@@ -4,6 +4,7 @@
  */
 #include "orig_req.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -173,4 +174,56 @@ const char *sip_date(long seconds)
 	gmtime_r(&t, &tm);
 	strftime(buf, sizeof(buf), "%a, %d %b %Y %H:%M:%S GMT", &tm);
 	return strdup(buf);
+}
+
+struct proc *req_own_pf(struct lab **out_lab, struct ua **out_ua,
+		const char *params, const char *before, int code)
+{
+	static const char native[] =
+			"#!KAMAILIO\n"
+			"debug=2\nlog_stderror=yes\nchildren=2\ndisable_tcp=yes\n"
+			"auto_aliases=no\nserver_signature=no\nlisten=udp:%s:5060\n"
+			"loadmodule \"kex.so\"\nloadmodule \"ctl.so\"\n"
+			"loadmodule \"tm.so\"\nloadmodule \"sl.so\"\n"
+			"loadmodule \"rr.so\"\nloadmodule \"pv.so\"\n"
+			"loadmodule \"xlog.so\"\nloadmodule \"textops.so\"\n"
+			"loadmodule \"siputils.so\"\nloadmodule \"%s/cpm.so\"\n"
+			"modparam(\"ctl\", \"binrpc\", \"%s\")\n"
+			"modparam(\"cpm\", \"relay_socket\", \"%s\")\n"
+			"modparam(\"cpm\", \"contact\", \"sip:%s:5060\")\n%s\n"
+			"request_route {\n"
+			"	if(is_method(\"ACK\")) exit;\n"
+			"	loose_route();\n%s\n"
+			"	cpm_originating();\n"
+			"	sl_send_reply(\"404\", \"Not Found\");\n"
+			"}\n";
+	const char *bin = getenv("CPM_BIN") ? getenv("CPM_BIN") : "build/gcc";
+	const char *cfg = test_path("own.cfg");
+	struct lab *lab;
+	struct proc *pf;
+	struct ua *ua;
+	FILE *f;
+
+	lab = lab_own("LAB_WITHOUT=core isf relay cpm", NULL);
+	f = fopen(cfg, "w");
+	cr_assert(f != NULL);
+	fprintf(f, native, lab->pf_ip, bin, lab->cpm_ctl, lab->relay_sock,
+			lab->pf_ip, params, before);
+	fclose(f);
+	pf = proc_start("kamailio",
+			(const char *const[]){"kamailio", "-f", cfg, "-DD", "-E", "-m",
+					"32", "-M", "8", "-Y", fmt("%s/run", lab->dir), NULL});
+	ua = ua_open(lab->core_ip, lab->pf_ip);
+	*out_lab = lab;
+	*out_ua = ua;
+	for(int i = 0; i < 100; i++) {
+		const char *call_id;
+
+		ua_send(ua, req_text(ua, &REQ(.without = "Accept-Contact"), &call_id));
+		if(ua_poll(ua, fmt("%d/MESSAGE", code), call_id, 100))
+			return pf;
+		cr_assert(!proc_ended(pf), "%s", proc_stderr(pf));
+	}
+	cr_assert_fail("the PF does not answer: %s", proc_stderr(pf));
+	return NULL;
 }

@@ -41,6 +41,18 @@ const char *sip_hdr_nth(const struct sip *m, const char *name, int nth);
 /* RFC 3261 date of so many seconds from now. */
 const char *sip_date(long seconds);
 
+/**
+ * Start a Kamailio of the test's own, pager messages alone: all that comes in
+ * goes through cpm_originating(), whoever sends it; a lab without anything else
+ * and a test peer on the core's address.
+ *
+ * @param params lines of configuration
+ * @param before lines of the request route before cpm_originating()
+ * @param code   its answer to a MESSAGE that asks for no CPM service
+ */
+struct proc *req_own_pf(struct lab **lab, struct ua **ua, const char *params,
+		const char *before, int code);
+
 #define REQ(...) ((struct req){__VA_ARGS__})
 
 #endif

@@ -539,3 +539,56 @@ E2E_TEST(orig_check, refusals_are_counted_by_reason,
 	cr_assert(strstr(lab_rpc(lab, "cpm", "cpm.refusals"), W132) != NULL);
 	ended();
 }
+
+/* The text behind "key: " in a line of an RPC's answer. */
+static const char *value_in(const char *record, const char *key)
+{
+	const char *at = strstr(record, fmt("\t%s: ", key));
+
+	cr_assert(at != NULL, "no %s in %s", key, record);
+	at = strchr(at, ':') + 2;
+	return fmt("%.*s", (int)strcspn(at, "\n"), at);
+}
+
+E2E_TEST(orig_check, every_reason_has_its_answer,
+		"OP-01 OP-02 OP-03: cpm_reject() of each row, as cpm.refusals lists it")
+{
+	const char *table, *call_id;
+	struct sip *m;
+	int n = 0;
+
+	req_own_pf(&lab, &ua, "",
+			"	if(is_present_hf(\"X-Reason\")) {\n"
+			"		cpm_reject(\"$hdr(X-Reason)\");\n		exit;\n	}",
+			404);
+	table = lab_rpc(lab, "cpm", "cpm.refusals");
+	for(const char *p = strchr(table, '{'); p; p = strchr(p + 1, '{'), n++) {
+		const char *name = value_in(p, "reason"), *warning;
+		int code = (int)strtol(value_in(p, "code"), NULL, 10);
+
+		warning = value_in(p, "warning");
+		ua_send(ua,
+				req_text(ua, &REQ(.headers = fmt("X-Reason: %s\n", name)),
+						&call_id));
+		m = ua_wait(ua, fmt("%d/MESSAGE", code), call_id, 6000);
+		cr_assert_str_eq(sip_hdr(m, "Warning"),
+				*warning ? fmt("399 %s \"%s\"", lab->pf_ip, warning) : "", "%s",
+				name);
+		cr_assert(strstr(m->text,
+						  fmt("SIP/2.0 %d %s\r\n", code, value_in(p, "phrase")))
+				== m->text);
+		if(code == 420)
+			cr_assert_str_eq(sip_hdr(m, "Unsupported"), "");
+		if(code == 405)
+			cr_assert(strstr(sip_hdr(m, "Allow"), "MESSAGE") != NULL);
+		if(code == 415 && strcmp(name, "content") == 0)
+			cr_assert(strstr(sip_hdr(m, "Accept"), "message/cpim") != NULL);
+		if(code == 503)
+			cr_assert_str_neq(sip_hdr(m, "Retry-After"), "");
+	}
+	cr_assert_geq(n, 27);
+	cr_assert_eq(ua_count(ua, "MESSAGE", NULL), 0);
+	/* one that does not exist is an error in the log, and no answer */
+	ua_send(ua, req_text(ua, &REQ(.headers = "X-Reason: 999\n"), &call_id));
+	cr_assert_null(ua_poll(ua, "4xx/MESSAGE", call_id, 300));
+}

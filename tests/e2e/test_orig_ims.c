@@ -31,17 +31,19 @@ static struct proc *pf; /* own_pf() */
  * and rewritten), "term" (passed on as it is), "none" (nobody's). */
 static const char *case_of(const char *route, const char *headers)
 {
-	const char *call_id, *text;
-	struct sip *m;
+	const char *call_id;
+	struct sip *m = NULL;
 
-	text = req_text(ua, &REQ(.route = route, .headers = headers ? headers : ""),
-			&call_id);
-	ua_send(ua, text);
-	m = ua_poll(ua, "MESSAGE", call_id, 1000);
-	if(m == NULL) {
-		ua_wait(ua, "403/MESSAGE", call_id, 3000);
-		return "none";
+	ua_send(ua,
+			req_text(ua,
+					&REQ(.route = route, .headers = headers ? headers : ""),
+					&call_id));
+	for(int i = 0; i < 300 && m == NULL; i++) {
+		if(ua_poll(ua, "403/MESSAGE", call_id, 0))
+			return "none";
+		m = ua_poll(ua, "MESSAGE", call_id, 20);
 	}
+	cr_assert(m != NULL, "no answer with %s", route);
 	ua_answer(ua, m, 200, "");
 	ua_wait(ua, "200/MESSAGE", call_id, 3000);
 	return sip_hdr_nth(m, "P-Preferred-Service", 0) ? "term" : "orig";
@@ -200,52 +202,10 @@ E2E_TEST(orig_ims, route_below_ours_is_kept_byte_for_byte,
 /* ---- trust ----------------------------------------------------------------
  */
 
-/* A Kamailio of the test's own, pager messages alone: all that comes in goes
- * through cpm_originating(), whoever sends it. It answers `code` to what is no
- * CPM message. */
+/* A PF of the test's own (orig_req.h) in which everyone is served. */
 static void own_pf(const char *params, const char *before, int code)
 {
-	static const char native[] =
-			"#!KAMAILIO\n"
-			"debug=2\nlog_stderror=yes\nchildren=2\ndisable_tcp=yes\n"
-			"auto_aliases=no\nserver_signature=no\nlisten=udp:%s:5060\n"
-			"loadmodule \"kex.so\"\nloadmodule \"ctl.so\"\n"
-			"loadmodule \"tm.so\"\nloadmodule \"sl.so\"\n"
-			"loadmodule \"rr.so\"\nloadmodule \"pv.so\"\n"
-			"loadmodule \"xlog.so\"\nloadmodule \"textops.so\"\n"
-			"loadmodule \"siputils.so\"\nloadmodule \"%s/cpm.so\"\n"
-			"modparam(\"ctl\", \"binrpc\", \"%s\")\n"
-			"modparam(\"cpm\", \"relay_socket\", \"%s\")\n"
-			"modparam(\"cpm\", \"contact\", \"sip:%s:5060\")\n%s\n"
-			"request_route {\n"
-			"	if(is_method(\"ACK\")) exit;\n"
-			"	loose_route();\n%s\n"
-			"	cpm_originating();\n"
-			"	sl_send_reply(\"404\", \"Not Found\");\n"
-			"}\n";
-	const char *bin = getenv("CPM_BIN") ? getenv("CPM_BIN") : "build/gcc";
-	const char *cfg = test_path("own.cfg");
-	FILE *f;
-
-	lab = lab_own("LAB_WITHOUT=core isf relay cpm", NULL);
-	f = fopen(cfg, "w");
-	cr_assert(f != NULL);
-	fprintf(f, native, lab->pf_ip, bin, lab->cpm_ctl, lab->relay_sock,
-			lab->pf_ip, params, before);
-	fclose(f);
-	pf = proc_start("kamailio",
-			(const char *const[]){"kamailio", "-f", cfg, "-DD", "-E", "-m",
-					"32", "-M", "8", "-Y", fmt("%s/run", lab->dir), NULL});
-	ua = ua_open(lab->core_ip, lab->pf_ip);
-	for(int i = 0; i < 100; i++) {
-		const char *call_id;
-
-		ua_send(ua, req_text(ua, &REQ(.without = "Accept-Contact"), &call_id));
-		if(ua_poll(ua, fmt("%d/MESSAGE", code), call_id, 100))
-			return;
-		cr_assert(!proc_ended(pf), "%s", proc_stderr(pf));
-	}
-	cr_assert_fail("the PF does not answer: %s", proc_stderr(pf));
+	pf = req_own_pf(&lab, &ua, params, before, code);
 }
 
 #define NETWORK                                                                \
