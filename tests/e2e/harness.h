@@ -28,9 +28,18 @@
 /* A test with its clauses and what it shows, for the conformance table:
  * E2E_TEST(large, photo_arrives, "OL-06 OL-24: text") { ... } */
 #define E2E_TEST(suite_, name_, clauses_, ...)                                 \
-	Test(suite_, name_, .description = clauses_, ##__VA_ARGS__)
+	static void suite_##_##name_##_body(void);                                 \
+	Test(suite_, name_, .description = clauses_, ##__VA_ARGS__)                \
+	{                                                                          \
+		suite_##_##name_##_body();                                             \
+		e2e_finish();                                                          \
+	}                                                                          \
+	static void suite_##_##name_##_body(void)
 
 void e2e_setup(void);
+/* What a test must leave behind: nothing. Within the test, for Criterion does
+ * not count what fails after it. */
+void e2e_finish(void);
 void e2e_teardown(void);
 
 /* ---- labs -------------------------------------------------------------- */

@@ -223,8 +223,13 @@ static void shared_teardown(void)
 	logs_check(my.shared);
 }
 
-void e2e_teardown(void)
+void e2e_finish(void)
 {
+	static bool done;
+
+	if(done)
+		return;
+	done = true;
 	proc_end_all();
 	if(my.own) {
 		lab_command(my.own, NULL, "down", NULL);
@@ -232,6 +237,12 @@ void e2e_teardown(void)
 	}
 	if(my.shared)
 		shared_teardown();
+}
+
+/* After a test that failed before its end, all the same. */
+void e2e_teardown(void)
+{
+	e2e_finish();
 	if(my.fd >= 0)
 		close(my.fd);
 }
