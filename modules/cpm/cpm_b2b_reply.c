@@ -92,10 +92,15 @@ static bool try_interval(uint64_t id, unsigned n, sip_msg_t *rpl)
 	return go;
 }
 
-/* A challenge is for us, not for the originator; we have no credentials. */
-static int code_for_originator(int code)
+/* A challenge is for us, not for the originator; we have no credentials. What
+ * is said of an INVITE alone is no answer to a MESSAGE (OP-44). */
+static int code_for_originator(int code, bool message)
 {
-	return code == 401 || code == 407 ? 500 : code;
+	if(code == 401 || code == 407)
+		return 500;
+	if(message && (code == 422 || code == 487 || code == 491 || code == 494))
+		return 480;
+	return code;
 }
 
 static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
@@ -104,7 +109,7 @@ static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 	cpm_failure_t f = {.answer = NULL};
 	cpm_session_t *s;
 	cpm_leg_t *l;
-	bool first = false;
+	bool first = false, message;
 
 	cpm_dlv_unpace(id, n); /* while the session is there */
 	if(!faked && code == 422 && try_interval(id, n, rpl))
@@ -112,6 +117,7 @@ static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 	s = cpm_session_lock(id);
 	if(s == NULL)
 		return;
+	message = s->kind == CPM_UAS_MESSAGE;
 	l = cpm_session_leg(s, n);
 	if(l
 			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING
@@ -130,7 +136,7 @@ static void refused(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 				CPM_ID_ARG(id), n, code,
 				STR_FMT(&rpl->first_line.u.reply.reason));
 		f.why = CPM_END_REFUSED;
-		f.code = code_for_originator(code);
+		f.code = code_for_originator(code, message);
 		f.answer = f.code == code ? relayed(rpl, code) : NULL;
 		f.isf = cpm_isf_code(code);
 	}

@@ -141,11 +141,12 @@ E2E_TEST(switch_fail, gateway_s_answer_is_the_last,
 }
 
 E2E_TEST(switch_fail, other_refusals_are_the_sender_s,
-		"OP-43 OP-44: 486, 480, 603, 500 as they are; a challenge is 500; 404 "
-		"where policy does not allow interworking")
+		"OP-43 OP-44: 486, 480, 603, 500 as they are; a challenge is 500, what "
+		"concerns an INVITE alone 480")
 {
 	static const int codes[][2] = {{486, 486}, {480, 480}, {603, 603},
-			{500, 500}, {403, 403}, {401, 500}, {407, 500}};
+			{500, 500}, {403, 403}, {401, 500}, {407, 500}, {422, 480},
+			{487, 480}, {491, 480}};
 	struct big *b;
 	struct sip *m;
 
