@@ -377,6 +377,28 @@ E2E_TEST(switch, retransmissions_are_absorbed,
 	switch_clean(lab, 8000);
 }
 
+E2E_TEST(switch, copies_in_one_burst_make_one_invite,
+		"OP-25: several workers see the same MESSAGE at the same time")
+{
+	enum
+	{
+		TIMES = 25
+	};
+
+	lab = switch_lab(&ua, NULL);
+	for(int i = 0; i < TIMES; i++) {
+		struct big *b = big_send(ua, &(struct big_opt){.n = SIZE});
+		struct call *c;
+
+		for(int j = 0; j < 3; j++)
+			big_again(b);
+		c = call_incoming(ua, 6000);
+		refuse(c, b);
+		cr_assert_eq(ua_count(ua, "INVITE", NULL), i + 1);
+	}
+	switch_clean(lab, 8000);
+}
+
 E2E_TEST(switch, many_at_once, "OP-25 OP-43: forty messages, each its own way")
 {
 	enum
