@@ -74,7 +74,7 @@ static bool mark_paced(uint64_t id, unsigned n, bool before)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
-	bool ok = false;
+	bool ok = !before; /* whoever ended the session has given it back */
 
 	if(l && before) {
 		ok = l->state == CPM_L_IDLE && l->local && s->state != CPM_S_CLOSING;

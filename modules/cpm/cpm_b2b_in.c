@@ -145,6 +145,11 @@ int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms)
 	}
 	s->ring_at = s->created_ms + wait_ms;
 	mark_isf(s);
+	/* the link process, which sends, is one: what can be done here is done */
+	if(s->n_dlv == 1 && s->legs[1].dlg == NULL)
+		s->legs[1].dlg = cpm_text_out_dialog(s->msg, id, 1,
+				s->rcpts ? cpm_rcpts_uri(s->rcpts, 0) : (str){NULL, 0},
+				s->legs[1].isf);
 	if(s->n_dlv > 1)
 		s->pace = cpm_pace_new(CPM_PACE_INVITE, id, 1, s->n_dlv);
 	if((s->n_dlv > 1 && s->pace == NULL) || cpm_session_add(s) < 0) {
