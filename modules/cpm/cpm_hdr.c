@@ -20,6 +20,8 @@
 #include "cpm_trust.h"
 #include "proto/slice.h"
 
+#define FMT_ROOM 160 /* bytes that most formatted lines fit in */
+
 static bool buf_room(cpm_buf_t *b, int more)
 {
 	int size = b->size ? b->size : 512;
@@ -62,17 +64,23 @@ void cpm_buf_lit(cpm_buf_t *b, const char *s)
 void cpm_buf_fmt(cpm_buf_t *b, const char *fmt, ...)
 {
 	va_list ap;
-	int n;
+	int n, room;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if(n < 0 || !buf_room(b, n + 1))
+	if(!buf_room(b, FMT_ROOM))
 		return;
+	room = b->size - b->len;
 	va_start(ap, fmt);
-	vsnprintf(b->s + b->len, (size_t)n + 1, fmt, ap);
+	n = vsnprintf(b->s + b->len, (size_t)room, fmt, ap);
 	va_end(ap);
-	b->len += n;
+	if(n >= room) { /* rare: all of it once more */
+		if(!buf_room(b, n + 1))
+			return;
+		va_start(ap, fmt);
+		vsnprintf(b->s + b->len, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
+	if(n > 0)
+		b->len += n;
 }
 
 void cpm_buf_free(cpm_buf_t *b)
