@@ -156,7 +156,7 @@ stock_up() {
 	} > "$DIR/stock.cfg"
 	LD_PRELOAD=$(gap_new stock) GAP_FILE=$DIR/stock.gap \
 		kamailio -f "$DIR/stock.cfg" -P "$DIR/stock-own.pid" -Y "$DIR/stock" \
-		-x $ALLOC -m 1024 -M 16 -DD -E >> "$DIR/stock.log" 2>&1 &
+		-x $ALLOC -m 1024 -M 16 -DD -E ${BUSY:+-A LISTS} >> "$DIR/stock.log" 2>&1 &
 	echo $! > "$DIR/stock.pid"
 	sleep 2
 }
