@@ -148,13 +148,35 @@ int cpm_req_get(sip_msg_t *msg, int field, cpm_req_value_t *out)
 	return 0;
 }
 
+/* "yes" and the like for what is 0 or 1: as people write it in tables. */
+static bool read_word(struct slice text, uint64_t *out)
+{
+	static const struct
+	{
+		const char *word;
+		uint64_t value;
+	} words[] = {{"yes", 1}, {"true", 1}, {"on", 1}, {"no", 0}, {"false", 0},
+			{"off", 0}};
+
+	for(size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if(slice_ieq(text, slice_str(words[i].word))) {
+			*out = words[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int set_number(cpm_req_t *r, const struct field *f, str text)
 {
+	struct slice in = slice_trim(slice_of(text.s, (size_t)text.len));
 	uint64_t n;
 
-	if(!slice_u64(slice_trim(slice_of(text.s, (size_t)text.len)),
-			   (uint64_t)f->max, &n)
-			|| n < (uint64_t)f->min)
+	if(f->max == 1 && read_word(in, &n)) {
+		*number_of(r, f) = (int)n;
+		return 0;
+	}
+	if(!slice_u64(in, (uint64_t)f->max, &n) || n < (uint64_t)f->min)
 		return -1;
 	*number_of(r, f) = (int)n;
 	return 0;

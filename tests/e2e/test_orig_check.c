@@ -55,7 +55,13 @@ E2E_TEST(orig_check, who_may_not_use_cpm_sends_nothing,
 		"an identity")
 {
 	lab = flow_lab(&ua, NULL);
+	lab_rpc(lab, "cpm",
+			"htable.sets cpm_rules sip:dave@cpm.test authorised=No");
 	for(int large = 0; large < 2; large++) {
+		req_refused(ua, "barred in words", 403, W127,
+				REQ(.large = large,
+						.headers = "P-Asserted-Identity: "
+								   "<sip:dave@cpm.test>\n"));
 		req_refused(ua, "barred", 403, W127,
 				REQ(.large = large,
 						.headers = "P-Asserted-Identity: "

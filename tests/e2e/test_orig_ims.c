@@ -305,6 +305,30 @@ static void networks(const char *peers, bool four, bool six)
 	cr_assert_eq(by_ipv6(port), six ? 299 : 403);
 }
 
+E2E_TEST(orig_ims, identity_of_the_script_is_a_uri_and_nothing_else,
+		"OP-01: $cpm(asserted) takes no second header, no list, no rubbish")
+{
+	static const char *const bad[] = {"sip:a@b>, <sip:x@y", "nobody",
+			"sip:a@b, sip:c@d", "sip:a b@c", "sip:\"a@b", "<sip:a@b", "sip:"};
+	char big[400] = "sip:";
+	struct sip *m;
+
+	own_pf("modparam(\"cpm\", \"trusted_peers\", \"192.0.2.1\")",
+			"	if(is_present_hf(\"X-User\"))\n"
+			"		$cpm(asserted) = $hdr(X-User);",
+			404);
+	for(size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		req_refused(ua, bad[i], 403, W127,
+				REQ(.headers = fmt("X-User: %s\n", bad[i])));
+	memset(big + 4, 'a', 300);
+	memcpy(big + 304, "@b", 3);
+	req_refused(
+			ua, "long", 403, W127, REQ(.headers = fmt("X-User: %s\n", big)));
+	m = req_passed(
+			ua, "good", REQ(.headers = "X-User: \"A\" <tel:+15550101>\n"));
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Identity"), "<tel:+15550101>");
+}
+
 E2E_TEST(orig_ims, networks_of_trusted_peers,
 		"OP-01: an address of each family among several")
 {
