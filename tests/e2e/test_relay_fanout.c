@@ -215,6 +215,24 @@ E2E_TEST(relay_fanout, a_sender_before_any_recipient_is_kept_waiting, "")
 	cr_assert_eq(raw_status(in, "tid1", 5000), 200);
 }
 
+E2E_TEST(relay_fanout, what_is_not_kept_is_gone_for_those_who_come_late, "")
+{
+	struct raw *out;
+	json_t *a;
+
+	rig = rig_start("");
+	ctl = ctl_hello_fd(rig);
+	pair = pair_open(ctl, "s1", "", "");
+	pair_connect(rig, &pair, &in, &out);
+	say("tid1", "hello");
+	raw_answer(out, raw_request(out, 5000), 200);
+	cr_assert_eq(raw_status(in, "tid1", 5000), 200);
+	a = ctl_call(ctl, "leg.add",
+			"{'session':'s1','leg':{'leg':'x','direction':'send',"
+			"'transport':'tcp'}}");
+	cr_assert_eq(ctl_code(a), -32006);
+}
+
 E2E_TEST(relay_fanout, nine_messages_are_one_too_many_and_sizes_add_up, "")
 {
 	struct out one;
