@@ -37,6 +37,9 @@ static void out_headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_invite_t *in)
 	cpm_hdr_copy(b, msg, "Accept-Contact"); /* OL-11 */
 	cpm_hdr_copy(b, msg, "Message-Expires");
 	cpm_hdr_copy_service(b, msg);
+	/* a signature over From, To and Date, which stay (RFC 8224 section 4) */
+	if(in->rcpts == NULL)
+		cpm_hdr_copy(b, msg, "Identity");
 	cpm_hdr_copy_or_make(b, msg, "Conversation-ID");
 	cpm_hdr_copy_or_make(b, msg, "Contribution-ID");
 	cpm_buf_fmt(b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));

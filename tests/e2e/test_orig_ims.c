@@ -18,6 +18,7 @@
 E2E_SUITE(orig_ims);
 
 #define W127 "127 Service not authorised"
+#define EXPLODER "sip:exploder@cpm.test"
 #define URN "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
 
 static struct lab *lab;
@@ -400,7 +401,7 @@ E2E_TEST(orig_ims, charging_and_access_are_handed_on,
 			{"Session-ID", "ab30317f1a784dc48ff824d0d3715d86"},
 			{"Conversation-ID", "conv-7"}, {"Contribution-ID", "contr-7"},
 			{"Reject-Contact", "*;actor=\"msg-taker\""},
-			{"Request-Disposition", "no-fork"}};
+			{"Request-Disposition", "no-fork"}, {"Identity", "eyJhbGciOi.x"}};
 	const char *all = "";
 
 	for(size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
@@ -510,11 +511,12 @@ E2E_TEST(orig_ims, forged_mark_is_none,
 }
 
 E2E_TEST(orig_ims, core_that_triggers_twice_does_no_harm,
-		"OP-22 OL-06 OL-18/part: MESSAGE and INVITE through a core whose "
+		"OP-22 OL-06 OL-18/part: MESSAGE, INVITE and lists through a core "
+		"whose "
 		"filter criterion is too wide")
 {
 	const char *file = test_file("x", 20000, false);
-	struct proc *bob;
+	struct proc *bob, *carol;
 
 	lab = lab_own("LAB_TRIGGER_AGAIN=1", NULL);
 	bob = client_receive(lab, "bob", NULL);
@@ -527,5 +529,18 @@ E2E_TEST(orig_ims, core_that_triggers_twice_does_no_harm,
 	cr_assert_eq(lab_stat(lab, "messages_looped"), 2);
 	cr_assert_eq(lab_stat(lab, "messages_pager"), 1);
 	cr_assert_eq(lab_stat(lab, "messages_large"), 1);
-	lab_idle(lab, 6000);
+	/* each copy for a list comes back, too */
+	carol = client_receive(lab, "carol", NULL);
+	sender_ends(client_send(lab, "alice", "--exploder", EXPLODER, "--to", BOB,
+						"--to", CAROL, "--text", "all", NULL),
+			SENT, 15000);
+	sender_ends(client_send(lab, "alice", "--exploder", EXPLODER, "--to", BOB,
+						"--to", CAROL, "--file", file, NULL),
+			SENT, 15000);
+	received(carol, 1);
+	received(bob, 3);
+	lab_idle(lab, 10000);
+	cr_assert_eq(lab_stat(lab, "messages_looped"), 6);
+	cr_assert_eq(json_array_size(proc_events(carol, "received")), 2);
+	cr_assert_eq(json_array_size(proc_events(bob, "received")), 4);
 }
