@@ -155,7 +155,8 @@ int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms)
 				s->legs[1].isf);
 	if(s->n_dlv > 1)
 		s->pace = cpm_pace_new(CPM_PACE_INVITE, id, 1, s->n_dlv);
-	if((s->n_dlv > 1 && s->pace == NULL) || cpm_session_add(s) < 0) {
+	if((s->n_dlv > 1 && (s->pace == NULL || cpm_pace_short()))
+			|| cpm_session_add(s) < 0) {
 		cpm_session_free(s);
 		return -1;
 	}

@@ -15,7 +15,9 @@
 #include "cpm_b2b.h"
 #include "cpm_hdr.h"
 
-#define CANCEL_WAIT_MS 40000 /* a final answer after CANCEL; over 64*T1 */
+#define CANCEL_WAIT_MS                                                         \
+	8000 /* for an answer after CANCEL, then it is tried                       \
+		  * again and 64*T1 are left (cpm_timer.c) */
 #define BYE_RETRY_MS 2000
 #define ENDS_AT_ONCE 24 /* BYEs and CANCELs: a millisecond or two */
 #define BYE_TRIES 4     /* a next hop may come back; a broken URI will not */

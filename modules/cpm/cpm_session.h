@@ -181,7 +181,7 @@ typedef struct cpm_leg
 	bool acked;           /* an ACK for the 200 has been sent */
 	bool placed;          /* tindex and tlabel are known */
 	uint8_t n_forks;      /* in forks[] */
-	uint8_t bye_tries;    /* BYEs that could not be sent */
+	uint8_t bye_tries;    /* BYEs that could not be sent, CANCELs repeated */
 	uint16_t peer_port;   /* of the connection address */
 	uint16_t local_port;  /* ours */
 	uint32_t cseq;        /* last of our requests in this dialog */

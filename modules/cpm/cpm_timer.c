@@ -219,8 +219,8 @@ static void force(cpm_session_t *s)
 }
 
 /* A BYE that could not be sent, or a cancelled INVITE whose final answer does
- * not come: after 64*T1 it counts as cancelled (RFC 3261 9.1), a later 200 is
- * hung up by cpm_ack.c. */
+ * not come: 64*T1 after the last try it counts as cancelled (RFC 3261 9.1), a
+ * later 200 is hung up by cpm_ack.c. */
 static void tick_ending(uint64_t id, unsigned n, uint64_t now)
 {
 	cpm_session_t *s = cpm_session_lock(id);
@@ -228,13 +228,23 @@ static void tick_ending(uint64_t id, unsigned n, uint64_t now)
 	bool is_due = l && due(l->timer_at, now);
 	bool again = is_due && l->state == CPM_L_BYE;
 	bool gone = is_due && l->state == CPM_L_CANCELLED;
+	bool repeat = gone && l->bye_tries == 0;
 
 	if(l)
 		l->ring_at = 0;
+	if(repeat) {
+		/* tm may have had no memory for the CANCEL; one that is out already
+		 * is not sent again */
+		l->bye_tries = 1;
+		l->timer_at = now + CPM_ACK_WAIT_MS;
+		gone = false;
+	}
 	if(s)
 		cpm_session_unlock(s);
 	if(again)
 		cpm_leg_end(id, n);
+	if(repeat)
+		cpm_leg_cancel(id, n);
 	if(!gone)
 		return;
 	cpm_dlv_unpace(id, n); /* while the session is there */

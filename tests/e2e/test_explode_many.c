@@ -123,6 +123,18 @@ static void serve(struct crowd *w, const char *uris)
 		raw_close(w->conn[i]);
 }
 
+/* Their addresses, with blanks between them. */
+static char *thousand(void)
+{
+	char *uris = calloc(N, 24);
+	size_t at = 0;
+
+	for(int i = 0; i < N; i++)
+		at += (size_t)snprintf(uris + at, N * 24 - at, "%ssip:u%04d@cpm.test",
+				i ? " " : "", i);
+	return uris;
+}
+
 static void memory_is_back(struct lab *lab, long long before)
 {
 	long long now = 0;
@@ -141,13 +153,9 @@ E2E_TEST(explode_many, a_thousand_recipients,
 		"comes while most have not even been asked, memory is given back")
 {
 	struct crowd w = {.body = content_make(BYTES)};
-	char *uris = calloc(N, 24);
+	char *uris = thousand();
 	long long before;
-	size_t at = 0;
 
-	for(int i = 0; i < N; i++)
-		at += (size_t)snprintf(uris + at, N * 24 - at, "%ssip:u%04d@cpm.test",
-				i ? " " : "", i);
 	w.lab = lab_own(
 			"LAB_WITHOUT=core isf", fmt("LAB_MAX_RECIPIENTS=%d", N), NULL);
 	w.ua = ua_open(w.lab->core_ip, w.lab->pf_ip);
@@ -273,4 +281,34 @@ E2E_TEST(explode_many, a_hundred_lists_at_once_in_disorder,
 	cr_assert_geq(n, LISTS * EACH / 2, "only %d INVITEs", n);
 	lab_idle(lab, 20000);
 	memory_is_back(lab, before);
+}
+
+E2E_TEST(explode_many, too_little_memory_for_all_of_them,
+		"OL-10 OL-06: a thousand recipients and 9 MB of shared memory: some "
+		"fail, the server goes on and gives all of it back")
+{
+	struct lab *lab = lab_own("LAB_WITHOUT=core isf", "LAB_CPM_SHM=9",
+			fmt("LAB_MAX_RECIPIENTS=%d", N),
+			"LAB_CPM_CFG_EXTRA=modparam(\"cpm\", \"interworking\", 0)\n"
+			"modparam(\"cpm\", \"ring_timeout\", 3000)\n"
+			"modparam(\"cpm\", \"msrp_idle\", 2000)",
+			NULL);
+	struct ua *ua = ua_open(lab->core_ip, lab->pf_ip);
+	char *uris = thousand();
+	struct call *a, *b;
+	long long before = lab_shm_used(lab);
+	int n = 0;
+
+	lab_expect_log(lab, "cpm", "mem|fragment|CANCEL|ACK request|message");
+	a = many_invite(ua, uris, NULL);
+	for(int i = 0; i < 3000 && (i < 10 || lab_stat(lab, "sessions") > 0); i++)
+		be_all_of_them(ua, &n);
+	cr_assert_gt(ua_count(ua, "2xx/INVITE", a->call_id)
+					+ ua_count(ua, "503/INVITE", a->call_id),
+			0);
+	lab_idle(lab, 20000);
+	memory_is_back(lab, before);
+	a = flow_establish(ua, &b);
+	flow_hang_up(a, b);
+	free(uris);
 }
