@@ -477,11 +477,14 @@ void call_reply(struct call *c, int code, const char *tag, const char *headers,
 			fmt("SIP/2.0 %d Test\n"
 				"Via: %s\nFrom: %s\nTo: %s;tag=%s\nCall-ID: %s\nCSeq: %s\n"
 				"Record-Route: <sip:%s:5060;lr>\n"
-				"Contact: <sip:bob@%s:5060>\n%s%sContent-Length: %zu\n\n%s",
+				"%s%s%sContent-Length: %zu\n\n%s",
 					code, sip_hdr(c->in, "Via"), sip_hdr(c->in, "From"),
 					sip_hdr(c->in, "To"), tag ? tag : c->tag, c->call_id,
-					sip_hdr(c->in, "CSeq"), c->ua->ip, c->ua->ip, headers,
-					*body ? "Content-Type: application/sdp\n" : "",
+					sip_hdr(c->in, "CSeq"), c->ua->ip,
+					has_line(headers, "Contact")
+							? ""
+							: fmt("Contact: <sip:bob@%s:5060>\n", c->ua->ip),
+					headers, *body ? "Content-Type: application/sdp\n" : "",
 					sdp_length(body), body));
 }
 

@@ -129,7 +129,8 @@ struct call *call_incoming(struct ua *ua, int timeout_ms);
 /* The same of ua_wait()'s `what`: "INVITE sip:bob@cpm.test". */
 struct call *call_incoming_as(struct ua *ua, const char *what, int timeout_ms);
 
-/* Answer it; from 101 on with our tag and Contact. tag NULL: the usual one. */
+/* Answer it; from 101 on with our tag and, unless headers has one, a Contact.
+ * tag NULL: the usual one. */
 void call_reply(struct call *c, int code, const char *tag, const char *headers,
 		const char *body);
 

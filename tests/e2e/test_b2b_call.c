@@ -115,6 +115,25 @@ E2E_TEST(b2b_call, answer_is_our_own,
 	end();
 }
 
+E2E_TEST(b2b_call, focus_stays_one_at_our_address,
+		"OL-19: isfocus of the recipient's Contact; its address is ours")
+{
+	struct call *a, *b;
+	struct sip *ok;
+
+	begin();
+	a = flow_invite(ua, NULL, &b);
+	call_reply(b, 200, NULL,
+			fmt("Contact: <sip:room@%s:5060>;isfocus\n", lab->core_ip),
+			sdp_answer("active"));
+	ok = call_answered(a, 6000);
+	cr_assert(strstr(sip_hdr(ok, "Contact"), ";isfocus") != NULL);
+	cr_assert(strstr(sip_hdr(ok, "Contact"), lab->pf_ip) != NULL);
+	call_ack(a);
+	flow_hang_up(a, b);
+	end();
+}
+
 E2E_TEST(b2b_call, setup_and_cema_follow_the_offer,
 		"OL-20: passive offer gets active, no CEMA unless offered")
 {
