@@ -532,7 +532,7 @@ E2E_TEST(orig_check, steps_of_a_script_decide_the_same,
 }
 
 E2E_TEST(orig_check, refusals_are_counted_by_reason,
-		"OP-01 OP-02: statistics, the log names the reason")
+		"OP-01 OL-02: statistics, the log names the reason")
 {
 	lab = flow_lab(&ua, NULL);
 	req_refused(ua, "nobody", 403, W127, REQ(.without = "P-Asserted-Identity"));
@@ -557,7 +557,7 @@ static const char *value_in(const char *record, const char *key)
 }
 
 E2E_TEST(orig_check, every_reason_has_its_answer,
-		"OP-01 OP-02 OP-03: cpm_reject() of each row, as cpm.refusals lists it")
+		"cpm_reject() of each row, as cpm.refusals lists it")
 {
 	const char *table, *call_id;
 	struct sip *m;

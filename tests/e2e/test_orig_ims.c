@@ -149,7 +149,7 @@ E2E_TEST(orig_ims, core_tells_by_the_served_user,
  */
 
 E2E_TEST(orig_ims, route_below_ours_is_kept_byte_for_byte,
-		"OP-22 OP-37/part OL-18/part: MESSAGE, INVITE, exploded MESSAGE and "
+		"OP-22 OP-23 OL-18/part: MESSAGE, INVITE, exploded MESSAGE and "
 		"the ISF by way of the core")
 {
 	const char *mark, *next, *ours, *route, *call_id;
@@ -223,7 +223,7 @@ static const char *const network[] = {"P-Asserted-Identity",
 		"P-Visited-Network-ID"};
 
 E2E_TEST(orig_ims, without_a_list_everyone_is_trusted,
-		"OP-09 OP-10: what the network has asserted stays, and the log warns")
+		"what the network has asserted stays, and the log warns")
 {
 	struct sip *m;
 
@@ -343,7 +343,7 @@ E2E_TEST(orig_ims, networks_of_others_are_not_trusted,
 }
 
 E2E_TEST(orig_ims, identity_has_an_address_and_a_number,
-		"OP-21/part OL-01: two identities in one field or two; the served user "
+		"OP-01: two identities in one field or two; the served user "
 		"when there is none")
 {
 	struct sip *m;
@@ -380,7 +380,7 @@ E2E_TEST(orig_ims, identity_has_an_address_and_a_number,
  */
 
 E2E_TEST(orig_ims, charging_and_access_are_handed_on,
-		"OP-28/part OL-11: 3GPP TS 24.229 5.7.5, the same icid on the new leg")
+		"OP-22 OL-06: 3GPP TS 24.229 5.7.5, the same icid on the new leg")
 {
 	static const char *const lines[][2] = {
 			{"P-Asserted-Identity", "<sip:alice@cpm.test>, <tel:+15550101>"},

@@ -163,7 +163,7 @@ E2E_TEST(orig_odd, compact_and_folded_headers,
 }
 
 E2E_TEST(orig_odd, what_is_missing_and_what_is_too_much,
-		"OP-22 OL-05: no Max-Forwards, To with a tag, Max-Forwards 0 and 1")
+		"OP-22 OL-06: no Max-Forwards, To with a tag, Max-Forwards 0 and 1")
 {
 	struct sip *m;
 
@@ -184,7 +184,7 @@ E2E_TEST(orig_odd, what_is_missing_and_what_is_too_much,
 }
 
 E2E_TEST(orig_odd, privacy_is_handed_on_as_it_came,
-		"OP-20/part OP-30/part OL-11: none, id;critical, header;user")
+		"OP-22 OL-06: none, id;critical, header;user")
 {
 	static const char *const values[] = {
 			"none", "id;critical", "header;user;id", "session"};
@@ -246,7 +246,7 @@ static void one_odd_byte(bool large, const char *name, char byte)
 }
 
 E2E_TEST(orig_odd, bytes_that_do_not_belong_into_a_header,
-		"OP-22 OL-11: NUL and lone CR in any header get 400; a lone LF ends a "
+		"OP-22 OL-06: NUL and lone CR in any header get 400; a lone LF ends a "
 		"line and does no harm")
 {
 	static const char *const names[] = {"P-Asserted-Identity", "Privacy",
