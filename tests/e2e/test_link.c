@@ -244,7 +244,9 @@ E2E_TEST(link, a_full_queue_refuses_at_once_and_recovers,
 	struct fake *f;
 	int refused = 0;
 
-	begin("modparam(\"cpm\", \"relay_queue\", 16)");
+	/* time enough to see who is refused before the others are given up */
+	begin("modparam(\"cpm\", \"relay_queue\", 16)\n"
+		  "modparam(\"cpm\", \"relay_timeout\", 3000)");
 	f = fake_start(lab, NULL);
 	expect_service();
 	fake_set(f, "session.create", FAKE_MUTE);
@@ -253,9 +255,9 @@ E2E_TEST(link, a_full_queue_refuses_at_once_and_recovers,
 	ua_idle(ua, 400);
 	refused = ua_count(ua, "503/INVITE", NULL);
 	cr_assert(refused >= 7 && refused <= 9, "%d of 24 refused", refused);
-	for(int i = 0; i < 60 && ua_count(ua, "503/INVITE", NULL) < 24; i++)
+	for(int i = 0; i < 200 && ua_count(ua, "503/INVITE", NULL) < 24; i++)
 		ua_idle(ua, 50);
-	/* the deadline of the others; the fake said nothing for a second */
+	/* the deadline of the others; the fake said nothing all the time */
 	cr_assert_geq(ua_count(ua, "503/INVITE", NULL), 24);
 	fake_set(f, "session.create", FAKE_OK);
 	stat_reaches("link_up", 1);
