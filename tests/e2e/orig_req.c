@@ -4,6 +4,7 @@
  */
 #include "orig_req.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,34 @@ const char *sip_date(long seconds)
 	return strdup(buf);
 }
 
+/* Start Kamailio with the test's own configuration; it answers `code`. */
+static struct proc *start_own(struct lab *lab, struct ua *ua, int code)
+{
+	struct proc *pf = proc_start("kamailio",
+			(const char *const[]){"kamailio", "-f", test_path("own.cfg"), "-DD",
+					"-E", "-m", "32", "-M", "8", "-Y", fmt("%s/run", lab->dir),
+					NULL});
+
+	for(int i = 0; i < 100; i++) {
+		const char *call_id;
+
+		ua_send(ua, req_text(ua, &REQ(.without = "Accept-Contact"), &call_id));
+		if(ua_poll(ua, fmt("%d/MESSAGE", code), call_id, 100))
+			return pf;
+		cr_assert(!proc_ended(pf), "%s", proc_stderr(pf));
+	}
+	cr_assert_fail("the PF does not answer: %s", proc_stderr(pf));
+	return NULL;
+}
+
+struct proc *req_own_pf_again(
+		struct lab *lab, struct ua *ua, struct proc *pf, int code)
+{
+	proc_signal(pf, SIGTERM);
+	proc_wait(pf, 5000);
+	return start_own(lab, ua, code);
+}
+
 struct proc *req_own_pf(struct lab **out_lab, struct ua **out_ua,
 		const char *params, const char *before, int code)
 {
@@ -200,7 +229,6 @@ struct proc *req_own_pf(struct lab **out_lab, struct ua **out_ua,
 	const char *bin = getenv("CPM_BIN") ? getenv("CPM_BIN") : "build/gcc";
 	const char *cfg = test_path("own.cfg");
 	struct lab *lab;
-	struct proc *pf;
 	struct ua *ua;
 	FILE *f;
 
@@ -210,20 +238,8 @@ struct proc *req_own_pf(struct lab **out_lab, struct ua **out_ua,
 	fprintf(f, native, lab->pf_ip, bin, lab->cpm_ctl, lab->relay_sock,
 			lab->pf_ip, params, before);
 	fclose(f);
-	pf = proc_start("kamailio",
-			(const char *const[]){"kamailio", "-f", cfg, "-DD", "-E", "-m",
-					"32", "-M", "8", "-Y", fmt("%s/run", lab->dir), NULL});
 	ua = ua_open(lab->core_ip, lab->pf_ip);
 	*out_lab = lab;
 	*out_ua = ua;
-	for(int i = 0; i < 100; i++) {
-		const char *call_id;
-
-		ua_send(ua, req_text(ua, &REQ(.without = "Accept-Contact"), &call_id));
-		if(ua_poll(ua, fmt("%d/MESSAGE", code), call_id, 100))
-			return pf;
-		cr_assert(!proc_ended(pf), "%s", proc_stderr(pf));
-	}
-	cr_assert_fail("the PF does not answer: %s", proc_stderr(pf));
-	return NULL;
+	return start_own(lab, ua, code);
 }

@@ -53,6 +53,10 @@ const char *sip_date(long seconds);
 struct proc *req_own_pf(struct lab **lab, struct ua **ua, const char *params,
 		const char *before, int code);
 
+/* Stop it and start it again: all that it has drawn at random is new. */
+struct proc *req_own_pf_again(
+		struct lab *lab, struct ua *ua, struct proc *pf, int code);
+
 #define REQ(...) ((struct req){__VA_ARGS__})
 
 #endif

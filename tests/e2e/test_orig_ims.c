@@ -510,6 +510,48 @@ E2E_TEST(orig_ims, forged_mark_is_none,
 	cr_assert_eq(lab_stat(lab, "messages_looped"), 0);
 }
 
+/* A message of one life of the PF comes back to the next one, as it would to
+ * another node: is it known there? */
+static bool known_to_another(const char *params)
+{
+	const char *call_id;
+	struct sip *m;
+
+	own_pf(params, "", 404);
+	ua_send(ua, req_text(ua, &REQ(.headers = "Subject: x\n"), &call_id));
+	m = ua_wait(ua, "MESSAGE", call_id, 6000);
+	ua_answer(ua, m, 200, "");
+	ua_wait(ua, "200/MESSAGE", call_id, 6000);
+	pf = req_own_pf_again(lab, ua, pf, 404);
+	again(m);
+	m = ua_wait(ua, "MESSAGE", call_id, 6000);
+	ua_answer(ua, m, 200, "");
+	return lab_stat(lab, "messages_looped") == 1;
+}
+
+E2E_TEST(orig_ims, nodes_with_one_secret_know_each_others_requests,
+		"OP-22: loop_secret and instance")
+{
+	cr_assert(known_to_another("modparam(\"cpm\", \"instance\", \"pf\")\n"
+							   "modparam(\"cpm\", \"loop_secret\", \"s3\")"));
+}
+
+E2E_TEST(orig_ims, nodes_without_a_secret_do_not, "OP-22: checked again")
+{
+	cr_assert(!known_to_another("modparam(\"cpm\", \"instance\", \"pf\")"));
+}
+
+E2E_TEST(orig_ims, header_of_the_mark_is_the_operators_choice,
+		"OP-22: loop_header")
+{
+	struct sip *m;
+
+	own_pf("modparam(\"cpm\", \"loop_header\", \"X-Op\")", "", 404);
+	m = req_passed(ua, "name", REQ(.headers = "Subject: x\n"));
+	cr_assert_str_neq(sip_hdr(m, "X-Op"), "");
+	cr_assert_str_eq(sip_hdr(m, "X-CPM-PF"), "");
+}
+
 E2E_TEST(orig_ims, core_that_triggers_twice_does_no_harm,
 		"OP-22 OL-06 OL-18/part: MESSAGE, INVITE and lists through a core "
 		"whose "
