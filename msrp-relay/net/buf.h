@@ -7,6 +7,7 @@
 #ifndef NET_BUF_H
 #define NET_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct buf
 	uint32_t refs;
 	uint32_t cap;  /* bytes of data[] */
 	uint32_t used; /* bytes of data[] that are filled */
+	bool shared;   /* by several legs: not to be copied, however little of it */
 	struct buf_pool *pool;
 	struct buf *next; /* in the pool */
 	char data[];

@@ -145,6 +145,11 @@ void conn_out_drop(struct conn *c)
 	c->out_bytes = 0;
 }
 
+static bool is_small(const struct conn_out *o)
+{
+	return o->n < o->b->cap / BUF_COPY_PART && !o->b->shared;
+}
+
 /* The socket is full: runs of small slices move to a buffer of their own. */
 static void out_compact(struct conn *c)
 {
@@ -155,8 +160,7 @@ static void out_compact(struct conn *c)
 		uint32_t k = from;
 		size_t sum = 0;
 
-		while(k < count
-				&& out_at(c, k)->n < out_at(c, k)->b->cap / BUF_COPY_PART
+		while(k < count && is_small(out_at(c, k))
 				&& sum + out_at(c, k)->n <= CONN_OUT_FULL)
 			sum += out_at(c, k++)->n;
 		if(k > from) {

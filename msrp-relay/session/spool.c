@@ -231,8 +231,10 @@ void spool_leave(struct spool *sp, struct spool_reader *r, uint64_t at)
 		spool_file_forget(r);
 	for(int i = 0; i < SPOOL_AHEAD; i++)
 		buf_unref(&r->ahead[i].b);
-	if(spool_keeps(sp))
+	if(spool_keeps(sp)) {
+		spool_file_trim(sp);
 		return;
+	}
 	while((p = find(sp, at, &r->hint)) != NULL) {
 		at = p->at + p->n;
 		p->users--;

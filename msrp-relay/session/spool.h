@@ -164,6 +164,8 @@ uint64_t spool_file_written(const struct spool *sp);
 bool spool_file_read(struct spool *sp, struct spool_reader *r, uint64_t at);
 /* The reader does not want it any more. */
 void spool_file_forget(struct spool_reader *r);
+/* A reader has ended: blocks that only he had go. */
+void spool_file_trim(struct spool *sp);
 /* The message is gone; what is under way ends by itself. */
 void spool_file_leave(struct spool *sp);
 

@@ -294,7 +294,8 @@ static void attach(struct spool_block *bl, struct spool_reader *r)
 	}
 }
 
-/* Memory for blocks is limited: those that nobody waits for, oldest first. */
+/* Memory for blocks is limited: those that nobody has any more go, the oldest
+ * first. As long as somebody has one, others get the same and not a copy. */
 static void blocks_trim(struct spool_file *f)
 {
 	struct spool_block *bl, *next;
@@ -302,7 +303,7 @@ static void blocks_trim(struct spool_file *f)
 
 	for(bl = f->blocks; bl; bl = next) {
 		next = bl->next;
-		if(!bl->reading && ++kept > BLOCKS_KEPT)
+		if(!bl->reading && bl->b->refs == 1 && ++kept > BLOCKS_KEPT)
 			block_free(f, bl);
 	}
 }
@@ -353,6 +354,7 @@ static struct spool_block *block_new(struct spool_file *f, uint64_t at)
 	if(bl->at + bl->n > f->written)
 		bl->n = (size_t)(f->written - bl->at);
 	bl->b = buf_new(&f->w->net.pool, SPOOL_BLOCK);
+	bl->b->shared = true;
 	bl->reading = true;
 	bl->next = f->blocks;
 	f->blocks = bl;
@@ -378,6 +380,12 @@ bool spool_file_read(struct spool *sp, struct spool_reader *r, uint64_t at)
 	r->next = bl->readers;
 	bl->readers = r;
 	return false;
+}
+
+void spool_file_trim(struct spool *sp)
+{
+	if(sp->file)
+		blocks_trim(sp->file);
 }
 
 void spool_file_forget(struct spool_reader *r)
