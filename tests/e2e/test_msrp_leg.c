@@ -128,6 +128,52 @@ E2E_TEST(msrp_leg, a_recipient_that_comes_late_gets_all_of_the_message, "")
 	cr_assert_eq(raw_status(in, "first", 5000), 200);
 }
 
+/* One request of the relay to the recipient: its own transaction and paths on
+ * this side, the sender's message. */
+static void check_own(const struct frame *f, const char *mid, const char *body)
+{
+	cr_assert_str_eq(f->method, "SEND");
+	cr_assert_str_eq(frame_header(f, "To-Path"), pair.out_peer);
+	cr_assert_str_eq(frame_header(f, "From-Path"), pair.out_path);
+	cr_assert_str_eq(frame_header(f, "Message-ID"), mid);
+	cr_assert_str_neq(f->tid, "begin");
+	cr_assert_str_neq(f->tid, "last");
+	cr_assert_str_eq(f->body, body);
+}
+
+E2E_TEST(msrp_leg, the_relay_is_the_peer_of_both_sides,
+		"OP-47: own paths and transactions on each side, chunks acknowledged "
+		"as they come, the last one with what the recipient has said")
+{
+	static const int said[] = {200, 413};
+	const struct frame *f;
+
+	begin("", "");
+	pair_connect(rig, &pair, &in, &out);
+	for(int i = 0; i < 2; i++) {
+		const char *mid = fmt("msg%d", i), *body = "hello";
+
+		raw_send(in, pair.in_path, pair.in_peer, "begin", mid, "1-5/10", body,
+				5, '+');
+		f = raw_frame(in, 5000);
+		cr_assert_str_eq(f->tid, "begin");
+		cr_assert_eq(f->status, 200);
+		cr_assert_str_eq(frame_header(f, "To-Path"), pair.in_peer);
+		cr_assert_str_eq(frame_header(f, "From-Path"), pair.in_path);
+		f = raw_request(out, 5000);
+		check_own(f, mid, body);
+		raw_answer(out, f, 200);
+		raw_send(in, pair.in_path, pair.in_peer, "last", mid, "6-10/10",
+				"world", 5, '$');
+		f = raw_request(out, 5000);
+		check_own(f, mid, "world");
+		/* who has not been heard cannot have been quoted */
+		cr_assert_null(raw_ready(in, 300));
+		raw_answer(out, f, said[i]);
+		cr_assert_eq(raw_status(in, "last", 5000), said[i]);
+	}
+}
+
 E2E_TEST(msrp_leg, chunks_are_as_small_as_the_peer_needs_them, "")
 {
 	const size_t n = 100000;
