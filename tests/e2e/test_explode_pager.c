@@ -172,8 +172,11 @@ E2E_TEST(explode_pager, wrapper_stays_as_it_is_when_told,
 	lab = flow_lab(&ua, "modparam(\"cpm\", \"rewrite_cpim_to\", 0)");
 	ua_send(ua, list_message(ua, NULL, NULL));
 	list_take(ua, 2, 200, got);
-	for(int i = 0; i < 2; i++)
+	for(int i = 0; i < 2; i++) {
 		cr_assert(strstr(sip_body(got[i]), "\r\nTo: <" EXPLODER ">\r\n"));
+		cr_assert_eq(strlen(sip_body(got[i])), sdp_length(list_cpim()),
+				"nothing is added");
+	}
 }
 
 E2E_TEST(explode_pager, every_to_of_the_wrapper_becomes_one,
