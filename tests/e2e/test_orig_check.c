@@ -493,7 +493,7 @@ static void in_order(bool large)
 }
 
 E2E_TEST(orig_check, first_check_that_fails_decides,
-		"OP-01 OP-02 OP-03 OP-04 OP-10 OL-01 OL-02 OL-03 OL-04 OL-05 OL-12: in "
+		"OP-01 OP-02 OP-03 OP-10 OL-01 OL-02 OL-03 OL-05 OL-12: in "
 		"the order of the text")
 {
 	lab = flow_lab(&ua,
