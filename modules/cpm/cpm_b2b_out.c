@@ -17,6 +17,7 @@
 #include "cpm_conf.h"
 #include "cpm_loop.h"
 #include "cpm_rcpts.h"
+#include "proto/cpim.h"
 
 #define SDP_BUF 4096 /* bytes of an SDP of ours */
 
@@ -113,6 +114,15 @@ cpm_strs_t *cpm_local_with_sdp(const cpm_strs_t *local, str sdp)
 	return cpm_strs_new(v, CPM_M_N);
 }
 
+/* What the recipient gets, with a CPIM To of his own. */
+static uint64_t bytes_for(const cpm_session_t *s, const cpm_leg_t *l)
+{
+	if(!s->retarget)
+		return s->bytes;
+	return s->bytes - s->to_bytes
+			+ CPIM_TO_SIZE((uint64_t)cpm_rcpts_uri(s->rcpts, l->dlv).len);
+}
+
 /* Copy, and move on: from now on the leg has an INVITE. */
 static int take(uint64_t id, unsigned n, struct out *o)
 {
@@ -136,7 +146,7 @@ static int take(uint64_t id, unsigned n, struct out *o)
 	o->port = l->local_port;
 	o->tls = l->tls;
 	o->sized = s->sized;
-	o->bytes = s->bytes;
+	o->bytes = bytes_for(s, l);
 	o->expires_s = l->expires_s;
 	o->min_se_s = l->min_se_s;
 	if(l->sdp_version == 0)

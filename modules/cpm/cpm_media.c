@@ -12,6 +12,7 @@
 
 #include "../../core/dprint.h"
 #include "cpm_conf.h"
+#include "cpm_rcpts.h"
 #include "cpm_record.h"
 #include "proto/ctl.h"
 
@@ -45,13 +46,32 @@ json_t *cpm_media_params(uint64_t id)
 	return json_pack("{s:s}", "session", buf);
 }
 
-json_t *cpm_media_leg(unsigned n, bool tls)
+json_t *cpm_media_leg(uint64_t id, unsigned n)
 {
+	cpm_session_t *s = cpm_session_lock(id);
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
+	bool tls = l && l->tls;
 	char name[CPM_LEG_NAME];
+	cpm_buf_t to = {0};
+	json_t *leg;
 
+	if(l && n != CPM_IN && s->retarget)
+		cpm_buf_str(&to, cpm_rcpts_uri(s->rcpts, l->dlv));
+	if(s)
+		cpm_session_unlock(s);
 	cpm_media_leg_name(n, name);
-	return json_pack("{s:s,s:s,s:s}", "leg", name, "direction",
+	leg = json_pack("{s:s,s:s,s:s}", "leg", name, "direction",
 			n == CPM_IN ? "recv" : "send", "transport", tls ? "tls" : "tcp");
+	if(to.bad
+			|| (to.len > 0
+					&& json_object_set_new(
+							   leg, "cpim_to", cpm_media_text(cpm_buf_get(&to)))
+							< 0)) {
+		json_decref(leg);
+		leg = NULL;
+	}
+	cpm_buf_free(&to);
+	return leg;
 }
 
 cpm_end_t cpm_media_failure(cpm_link_rc_t rc, int code)
@@ -184,7 +204,7 @@ struct create
 	uint32_t content_n;
 	int max;
 	unsigned n_dlv;
-	bool invite, keep, in_tls, out_tls;
+	bool invite, keep;
 };
 
 static json_t *content_json(const struct create *c)
@@ -215,8 +235,8 @@ static json_t *create_params(uint64_t id, const struct create *c)
 	int bad = 0;
 
 	if(c->invite)
-		bad |= json_array_append_new(legs, cpm_media_leg(CPM_IN, c->in_tls));
-	bad |= json_array_append_new(legs, cpm_media_leg(1, c->out_tls));
+		bad |= json_array_append_new(legs, cpm_media_leg(id, CPM_IN));
+	bad |= json_array_append_new(legs, cpm_media_leg(id, 1));
 	bad |= json_object_set_new(p, "legs", legs);
 	if(c->max > 0)
 		bad |= json_object_set_new(p, "max_bytes", json_integer(c->max));
@@ -250,8 +270,6 @@ int cpm_media_create(uint64_t id)
 	c.content_n = s->content ? s->content_n : 0;
 	c.max = s->max_bytes;
 	c.n_dlv = s->n_dlv;
-	c.in_tls = s->legs[CPM_IN].tls;
-	c.out_tls = s->legs[1].tls;
 	c.msg = cpm_strs_copy(s->msg);
 	s->relay = CPM_R_CREATING;
 	cpm_session_unlock(s);

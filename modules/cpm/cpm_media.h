@@ -22,8 +22,9 @@ json_t *cpm_media_params(uint64_t id);
 /* A new reference to a string; NULL without memory or when it is no UTF-8. */
 json_t *cpm_media_text(str s);
 
-/* A leg object for session.create and leg.add. */
-json_t *cpm_media_leg(unsigned n, bool tls);
+/* A leg object for session.create and leg.add; NULL without memory. Locks the
+ * session for a moment. */
+json_t *cpm_media_leg(uint64_t id, unsigned n);
 
 /* A leg of the relay's answer becomes the leg's own media: 0; -EBADMSG it is
  * not usable; -ENOENT the session has gone on without it. */

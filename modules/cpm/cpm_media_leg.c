@@ -83,12 +83,12 @@ static void on_added(
 }
 
 /* Queue it; the leg is marked already. */
-static int send_add(uint64_t id, unsigned n, bool tls)
+static int send_add(uint64_t id, unsigned n)
 {
 	json_t *p = cpm_media_params(id);
 	int rc = -ENOMEM;
 
-	if(p && json_object_set_new(p, "leg", cpm_media_leg(n, tls)) == 0)
+	if(p && json_object_set_new(p, "leg", cpm_media_leg(id, n)) == 0)
 		rc = cpm_link_send("leg.add", json_incref(p), 0, on_added, id, (int)n);
 	json_decref(p);
 	if(rc < 0) {
@@ -101,14 +101,13 @@ static int send_add(uint64_t id, unsigned n, bool tls)
 }
 
 /* The leg's turn: false: it is over, or has been asked for. */
-static bool mark(cpm_session_t *s, unsigned n, bool *tls)
+static bool mark(cpm_session_t *s, unsigned n)
 {
 	cpm_leg_t *l = cpm_session_leg(s, n);
 
 	if(l == NULL || l->adding || l->local || s->relay != CPM_R_OPEN
 			|| s->state == CPM_S_CLOSING)
 		return false;
-	*tls = l->tls;
 	l->adding = true;
 	s->n_adding++;
 	return true;
@@ -117,11 +116,11 @@ static bool mark(cpm_session_t *s, unsigned n, bool *tls)
 void cpm_media_add(uint64_t id, unsigned n)
 {
 	cpm_session_t *s = cpm_session_lock(id);
-	bool tls = false, go = s && mark(s, n, &tls);
+	bool go = s && mark(s, n);
 
 	if(s)
 		cpm_session_unlock(s);
-	if(go && send_add(id, n, tls) < 0)
+	if(go && send_add(id, n) < 0)
 		cpm_media_leg_lost(id, n, CPM_END_RELAY_AWAY);
 }
 
@@ -129,13 +128,13 @@ void cpm_media_add_more(uint64_t id)
 {
 	while(true) {
 		cpm_session_t *s = cpm_session_lock(id);
-		bool tls = false, go = false, all = false;
+		bool go = false, all = false;
 		unsigned n = 0;
 
 		if(s && s->add_next && s->n_adding < ADD_WINDOW) {
 			n = s->add_next;
 			s->add_next = n < s->n_dlv ? (uint16_t)(n + 1) : 0;
-			go = mark(s, n, &tls);
+			go = mark(s, n);
 		} else if(s) {
 			all = s->n_adding == 0;
 		}
@@ -145,7 +144,7 @@ void cpm_media_add_more(uint64_t id)
 			cpm_dlv_all_ready(id);
 		if(n == 0)
 			return;
-		if(go && send_add(id, n, tls) < 0)
+		if(go && send_add(id, n) < 0)
 			cpm_media_leg_lost(id, n, CPM_END_RELAY_AWAY);
 	}
 }

@@ -235,6 +235,7 @@ typedef struct cpm_session
 	bool interworking;   /* policy: failures may be handed on to the ISF */
 	bool keep;           /* the relay keeps the message from its first byte */
 	bool received;       /* the relay has the whole message */
+	bool retarget;       /* each recipient gets a CPIM To of his own */
 	bool stay;           /* under construction: unlock must not free it */
 	uint16_t want_1xx;   /* to be sent, 0 none */
 	uint16_t want_final; /* likewise */
@@ -260,6 +261,7 @@ typedef struct cpm_session
 	char *content; /* CPM_UAS_MESSAGE: what is to be sent, owned; freed when the
 					* relay has it */
 	uint32_t content_n;  /* its bytes */
+	uint32_t to_bytes;   /* of them its CPIM To; with retarget */
 	uint32_t content_at; /* of them handed to the relay */
 	cpm_dlv_t *dlv;      /* n_dlv, owned */
 	cpm_leg_t *legs;     /* n_legs, owned; moves when it grows */

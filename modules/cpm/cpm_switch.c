@@ -35,6 +35,7 @@ struct content
 	struct slice cpim;
 	struct slice list; /* for the INVITE: part with its headers, or empty */
 	size_t at;         /* where in it the lines go */
+	size_t to_bytes;   /* of its To */
 	int n_lines;
 	char lines[PAYLOAD_TEXT_MAX];
 	int n_wrapped;
@@ -56,6 +57,7 @@ static const char *read_content(sip_msg_t *msg, struct slice cpim,
 		return "bad-request";
 	}
 	c->cpim = cpim;
+	c->to_bytes = cpim_to_bytes(&parsed);
 	c->n_wrapped = payload_wrapped(&parsed, c->wrapped, sizeof(c->wrapped));
 	/* OP-41: the types of a multipart payload are said in the wrapper */
 	c->n_lines = payload_type_lines(
@@ -149,6 +151,8 @@ static cpm_session_t *build(sip_msg_t *msg, uint64_t id,
 	s->sized = true;
 	s->bytes = s->content_n = (uint32_t)content_size(c);
 	s->content = copy_content(c);
+	s->retarget = rcpts && cpm_conf.rewrite_cpim_to;
+	s->to_bytes = (uint32_t)c->to_bytes;
 	s->msg = texts(msg, c, dest);
 	s->legs[CPM_IN].dlg = names(msg, id);
 	if(s->content && s->msg && s->legs[CPM_IN].dlg)

@@ -97,6 +97,9 @@ void ctl_leg_read(json_t *object, const char *prefix, bool tls,
 			&p, "transport", PARAM_REQUIRED, transports, RELAY_TCP);
 	if(out->transport == RELAY_TLS && !tls)
 		params_fault(&p, "transport", "tls is not configured");
+	out->cpim_to = params_words(&p, "cpim_to", PARAM_OPTIONAL, RELAY_PATH_MAX);
+	if(out->cpim_to && strpbrk(out->cpim_to, "<> ") != NULL)
+		params_fault(&p, "cpim_to", "not a URI");
 	peer = params_object(&p, "peer", PARAM_OPTIONAL);
 	read_how(&p, &args->peer, peer ? PARAM_REQUIRED : PARAM_OPTIONAL);
 	if(peer) {

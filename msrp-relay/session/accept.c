@@ -79,6 +79,10 @@ void message_learn(struct message *m, const char *p, size_t n)
 	m->wrapped = wrapper.content_type.n > 0
 			? xstrndup(wrapper.content_type.p, wrapper.content_type.n)
 			: xstrndup("text/plain", 10);
+	if(m->in->session->content) {
+		m->wrapper = xstrndup(p, wrapper.body_offset);
+		m->wrapper_n = wrapper.body_offset;
+	}
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
 		if(!d->closed && !message_accepted(m, d->leg))

@@ -28,6 +28,8 @@ static struct delivery *delivery_new(struct worker *w)
 
 void delivery_free(struct worker *w, struct delivery *d)
 {
+	if(d->head)
+		buf_unref(&d->head);
 	if(w->n_spare_deliveries >= SPARE_MAX) {
 		free(d);
 		return;

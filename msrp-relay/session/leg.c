@@ -43,6 +43,7 @@ struct leg *leg_new(struct session *s, const struct relay_leg_params *p)
 	l->name_n = (uint8_t)snprintf(l->name, sizeof(l->name), "%s", p->leg);
 	l->direction = p->direction;
 	l->transport = p->transport;
+	l->cpim_to = copy(p->cpim_to);
 	worker_random_id(w, l->id, LEG_ID_LEN);
 	msrp_uri_print(path, sizeof(path), tls, slice_str(host),
 			(unsigned)(tls ? w->tls.port : w->tcp.port),
@@ -82,6 +83,7 @@ void leg_free(struct leg *l)
 	msrp_conn_leg_changed(w, l);
 	stat_sub(&w->stats, legs, 1);
 	free(l->path);
+	free(l->cpim_to);
 	free(l->peer_path);
 	free(l->peer_host);
 	free(l->accept_types);
@@ -107,6 +109,12 @@ bool leg_peer_ok(const struct relay_peer *p)
 static bool same(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool leg_same(const struct leg *l, const struct relay_leg_params *p)
+{
+	return strcmp(l->name, p->leg) == 0 && l->direction == p->direction
+			&& l->transport == p->transport && same(l->cpim_to, p->cpim_to);
 }
 
 bool leg_peer_same(const struct leg *l, const struct relay_peer *p)

@@ -311,6 +311,7 @@ void message_free(struct message *m)
 		in->mc->chunk.m = NULL;
 	spool_free(&m->spool);
 	free(m->wrapped);
+	free(m->wrapper);
 	in->n_messages--;
 	if(!m->complete && !m->aborted)
 		in->n_unfinished--;

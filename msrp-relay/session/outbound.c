@@ -149,6 +149,11 @@ static uint64_t chunk_measure(struct delivery *d, bool *to_end)
 
 	if(limit > CHUNK_STREAM_MAX)
 		limit = CHUNK_STREAM_MAX;
+	if(retarget_pending(d)) {
+		n = d->head->used - d->head_sent;
+		*to_end = n <= limit && d->head_for == m->received;
+		return n < limit ? n : limit;
+	}
 	while(n < limit && !v.chunk_end && delivery_view(d, d->sent + n, &v)) {
 		/* Where the sender's own chunks are not known, ones of their size. */
 		if(v.old || cut) {
@@ -173,6 +178,10 @@ static void chunk_content(struct delivery *d, struct conn *c, uint64_t n)
 	uint64_t at = d->sent, end = d->sent + n;
 	struct spool_view v;
 
+	if(retarget_pending(d)) {
+		retarget_write(d, c, (size_t)n);
+		return;
+	}
 	while(at < end && delivery_view(d, at, &v)) {
 		size_t k = v.n < end - at ? v.n : (size_t)(end - at);
 		conn_write(c, v.b, v.p, k);
@@ -223,11 +232,12 @@ static void chunk_send(struct delivery *d, uint64_t n, char flag)
 			.success_report = m->success_report,
 			.failure_report = true};
 
-	s.range.start = d->sent + 1;
-	s.range.end = d->sent + n;
+	s.range.start = retarget_sent(d) + 1;
+	s.range.end = retarget_sent(d) + n;
 	/* No number for an end before the start: clients take it for a length. */
 	s.range.end_any = n == 0;
-	s.range.total = m->complete ? m->received : m->total;
+	s.range.total = (uint64_t)((int64_t)(m->complete ? m->received : m->total)
+			+ retarget_extra(d));
 	s.range.total_any = !m->complete && !m->total_known;
 	used = msrp_write_send_start(to, room, tid, slice_of(l->paths, l->paths_n));
 	used += chunk_rest(m, &s, to + used, room - used);
@@ -278,6 +288,7 @@ bool outbound_emit(struct leg *l)
 		return true;
 	}
 	delivery_fetch(d);
+	retarget_begin(d);
 	n = chunk_measure(d, &to_end);
 	if(n == 0 && !(d->m->complete && to_end))
 		return false;

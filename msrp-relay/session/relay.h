@@ -105,6 +105,7 @@ struct relay_leg_params
 	const char *leg;
 	enum relay_direction direction;
 	enum relay_transport transport;
+	const char *cpim_to; /* URI for the CPIM To on this leg; NULL = as sent */
 	const struct relay_peer *peer; /* NULL: relay_leg_start follows */
 };
 

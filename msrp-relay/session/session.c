@@ -254,9 +254,7 @@ static bool same_create(const struct session *s, const struct job *j)
 		return false;
 	/* Legs may have been added since. */
 	for(int i = 0; i < p->n_legs; i++, l = l->next) {
-		const struct relay_leg_params *q = &p->legs[i];
-		if(l == NULL || strcmp(l->name, q->leg) != 0
-				|| l->direction != q->direction || l->transport != q->transport)
+		if(l == NULL || !leg_same(l, &p->legs[i]))
 			return false;
 	}
 	return true;
@@ -334,13 +332,11 @@ static int do_leg_add(struct session *s, struct job *j, struct leg **out)
 
 	if(l) {
 		*out = l;
-		return l->direction == p->direction && l->transport == p->transport
-				? RELAY_OK
-				: RELAY_CONFLICT;
+		return leg_same(l, p) ? RELAY_OK : RELAY_CONFLICT;
 	}
 	if(rc != RELAY_OK)
 		return rc;
-	if(s->closing || p->direction != RELAY_SEND)
+	if(s->closing || p->direction != RELAY_SEND || (p->cpim_to && !s->content))
 		return RELAY_STATE;
 	if(s->n_legs >= RELAY_LEGS_LIMIT)
 		return RELAY_LIMIT;

@@ -88,6 +88,8 @@ struct message
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
 	char *wrapped;       /* type of the payload in CPIM; NULL: not known */
+	char *wrapper;       /* content: the text in front of it; NULL: no CPIM */
+	size_t wrapper_n;    /* bytes of that */
 	uint64_t chunk_at;   /* ms: when its latest chunk began */
 	uint64_t received;   /* bytes, without gaps from 1 */
 	uint64_t total;      /* announced; valid with total_known */
@@ -119,6 +121,9 @@ struct delivery
 	size_t queued;        /* of the leg's */
 	uint64_t sent, acked; /* content bytes */
 	uint64_t reported;    /* bytes 1 to .. in success REPORTs */
+	struct buf *head;     /* what stands in place of the content's first */
+	size_t head_for;      /* so many bytes; NULL: nothing */
+	size_t head_sent;     /* bytes of it */
 	int n_txns;
 	bool begun;  /* something has been sent */
 	bool last;   /* its end has been sent */
@@ -155,6 +160,7 @@ struct leg
 
 	/* ours and the peer's side, from the command */
 	char *path;
+	char *cpim_to;   /* URI; NULL: the content goes as it is */
 	char *peer_path; /* NULL: not known */
 	char *peer_host;
 	int peer_port;
@@ -274,6 +280,8 @@ struct leg *leg_source(struct session *s);
 void leg_free(struct leg *l);
 bool leg_peer_ok(const struct relay_peer *p);
 void leg_start(struct leg *l, const struct relay_peer *p);
+/* Was the leg made by this command, or one like it? */
+bool leg_same(const struct leg *l, const struct relay_leg_params *p);
 bool leg_peer_same(const struct leg *l, const struct relay_peer *p);
 struct leg *leg_find(struct worker *w, struct slice id);
 void leg_attach(struct leg *l, struct msrp_conn *mc);
@@ -374,6 +382,17 @@ void outbound_response(struct leg *l, struct slice tid, int status);
 void outbound_forget(struct leg *l);
 /* The sender may be read again, when that was stopped. */
 void outbound_wait_less(struct leg *l);
+
+/* ---- retarget.c ---- */
+/* Before the first chunk: give a delivery its own CPIM To. */
+void retarget_begin(struct delivery *d);
+/* Is the wrapper still to be sent? */
+bool retarget_pending(const struct delivery *d);
+/* Bytes sent, and bytes that the whole message has more, as the peer counts. */
+uint64_t retarget_sent(const struct delivery *d);
+int64_t retarget_extra(const struct delivery *d);
+/* Queue n bytes of the wrapper. */
+void retarget_write(struct delivery *d, struct conn *c, size_t n);
 
 /* ---- report.c ---- */
 void report_received(struct leg *l, const struct msrp_head *h);

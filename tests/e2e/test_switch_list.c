@@ -100,18 +100,35 @@ static struct call *invite_for(const char *uri)
 	return NULL;
 }
 
-/* Takes all of it; the content must be the wrapper alone. */
-static void takes(struct call *c, size_t bytes)
+/* The wrapper of that size as it was sent, but to whom the INVITE is. */
+static const char *own_cpim(const struct call *c, size_t bytes)
+{
+	const char *all = big_cpim(bytes), *to = strstr(all, "\r\nTo: ") + 2;
+
+	return fmt("%.*sTo: %s%s", (int)(to - all), all, sip_hdr(c->in, "To"),
+			strstr(to, "\r\n"));
+}
+
+/* Takes all of it; it must be this, and as long as the offer said. */
+static void takes_text(struct call *c, const char *text)
 {
 	struct sink *s = sink_open();
 
+	cr_assert_str_eq(sdp_attr(sip_body(c->in), "file-selector"),
+			fmt("size:%zu", strlen(text)));
 	sink_answer(s, c, "passive", NULL);
 	sink_accept(s, 6000);
 	sink_take(s, 6000);
-	cr_assert_eq(s->n, bytes);
-	cr_assert_str_eq(s->got, big_cpim(bytes));
+	cr_assert_eq(s->n, strlen(text));
+	cr_assert_str_eq(s->got, text);
 	raw_close(s->c);
 	flow_bye_comes(c, 6000);
+}
+
+/* Takes all of it; the content must be the wrapper alone, to him. */
+static void takes(struct call *c, size_t bytes)
+{
+	takes_text(c, own_cpim(c, bytes));
 }
 
 static void refuses(struct call *c, int code)
@@ -135,8 +152,6 @@ E2E_TEST(switch_list, each_recipient_gets_a_large_message,
 		cr_assert_str_eq(sip_hdr(c[i]->in, "Content-Type"), "application/sdp");
 		cr_assert_str_eq(sip_hdr(c[i]->in, "Require"), "");
 		cr_assert_str_eq(sip_hdr(c[i]->in, "Conversation-ID"), "conv-1");
-		cr_assert_str_eq(
-				sdp_attr(sip_body(c[i]->in), "file-selector"), "size:2000");
 	}
 	for(int i = 0; i < PEOPLE; i++) {
 		int found = 0;
@@ -150,6 +165,20 @@ E2E_TEST(switch_list, each_recipient_gets_a_large_message,
 	for(int i = 0; i < PEOPLE; i++)
 		takes(c[i], 2000);
 	cr_assert_eq(ua_count(ua, "INVITE", NULL), PEOPLE);
+	switch_clean(lab, 8000);
+}
+
+E2E_TEST(switch_list, wrapper_may_keep_the_lists_address,
+		"OP-33 OP-36: rewrite_cpim_to 0: all recipients get what was sent")
+{
+	struct big *b;
+
+	lab = switch_lab(
+			&ua, PF_LIST "modparam(\"cpm\", \"rewrite_cpim_to\", 0)\n");
+	b = send_list(EXPLODER, PEOPLE, "", 2000);
+	big_ends(b, 202, 6000);
+	for(int i = 0; i < PEOPLE; i++)
+		takes_text(call_incoming(ua, 6000), big_cpim(2000));
 	switch_clean(lab, 8000);
 }
 

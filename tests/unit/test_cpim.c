@@ -262,3 +262,33 @@ Test(cpim, damaged_wrappers_do_no_harm)
 	torn_everywhere(SLICE(EXAMPLE), parse);
 	torn_mutations(SLICE(EXAMPLE), 20000, parse);
 }
+
+static void retargeted(const char *text, const char *wanted)
+{
+	char out[512];
+	struct slice uri = SLICE("tel:+15550102");
+	struct cpim c;
+	size_t n;
+
+	cr_assert_eq(parse_str(text, &c), 0);
+	n = cpim_retarget(&c, uri, out);
+	cr_assert_eq(n, cpim_retarget_size(&c, uri));
+	cr_assert_eq(n, c.headers.n - cpim_to_bytes(&c) + CPIM_TO_SIZE(uri.n));
+	cr_assert(
+			slice_eq(slice_of(out, n), slice_str(wanted)), "%.*s", (int)n, out);
+}
+
+Test(cpim, one_recipient_takes_the_place_of_all)
+{
+	retargeted("From: <sip:a@x>\r\nTo: List <sip:l@x>\r\nSubject: s\r\n"
+			   "to: <sip:b@x>\r\nNS: i <urn:ietf:params:imdn>\r\n"
+			   "i.Message-ID: 1\r\n\r\nContent-type: text/plain\r\n\r\nhi",
+			"From: <sip:a@x>\r\nTo: <tel:+15550102>\r\nSubject: s\r\n"
+			"NS: i <urn:ietf:params:imdn>\r\ni.Message-ID: 1\r\n");
+	/* folded, with LF alone */
+	retargeted("To: <sip:l@x>,\n <sip:m@x>\nFrom: <sip:a@x>\n\n\nhi",
+			"To: <tel:+15550102>\r\nFrom: <sip:a@x>\n");
+	/* nobody was named */
+	retargeted("From: <sip:a@x>\r\n\r\n\r\nhi",
+			"From: <sip:a@x>\r\nTo: <tel:+15550102>\r\n");
+}

@@ -331,3 +331,60 @@ int cpim_parse_head(struct slice in, struct cpim *out)
 {
 	return parse(in, true, out);
 }
+
+static bool is_to(const struct cpim_hdr *h)
+{
+	return slice_ieq(h->name, SLICE("To")) && slice_ieq(h->ns, CPIM_NS_CORE);
+}
+
+size_t cpim_to_bytes(const struct cpim *c)
+{
+	struct slice rest = c->headers;
+	struct cpim_hdr h;
+	size_t n = 0;
+
+	while(cpim_next(c, &rest, &h))
+		n += is_to(&h) ? h.raw.n : 0;
+	return n;
+}
+
+size_t cpim_retarget_size(const struct cpim *c, struct slice uri)
+{
+	return c->headers.n - cpim_to_bytes(c) + CPIM_TO_SIZE(uri.n);
+}
+
+static char *put(char *to, struct slice s)
+{
+	memcpy(to, s.p, s.n);
+	return to + s.n;
+}
+
+static char *put_to(char *to, struct slice uri)
+{
+	to = put(to, SLICE("To: <"));
+	to = put(to, uri);
+	return put(to, SLICE(">\r\n"));
+}
+
+size_t cpim_retarget(const struct cpim *c, struct slice uri, char *out)
+{
+	const char *from = c->headers.p, *end = from + c->headers.n;
+	struct slice rest = c->headers;
+	struct cpim_hdr h;
+	char *to = out;
+	bool done = false;
+
+	while(cpim_next(c, &rest, &h)) {
+		if(!is_to(&h))
+			continue;
+		to = put(to, slice_of(from, (size_t)(h.raw.p - from)));
+		from = h.raw.p + h.raw.n;
+		if(!done)
+			to = put_to(to, uri);
+		done = true;
+	}
+	to = put(to, slice_of(from, (size_t)(end - from)));
+	if(!done)
+		to = put_to(to, uri);
+	return (size_t)(to - out);
+}

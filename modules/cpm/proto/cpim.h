@@ -109,6 +109,28 @@ int cpim_parse_head(struct slice in, struct cpim *out)
  */
 bool cpim_next(const struct cpim *c, struct slice *rest, struct cpim_hdr *out);
 
+/**
+ * Write the message headers with one To, that of a recipient: in place of the
+ * first To, else behind the last header. Every other To goes.
+ *
+ * @param c   a parsed wrapper
+ * @param uri of the recipient, without < and >
+ * @param out at least cpim_retarget_size() bytes
+ *
+ * @return bytes written, to stand where c->headers stands
+ */
+size_t cpim_retarget(const struct cpim *c, struct slice uri, char *out);
+
+/* Bytes that cpim_retarget() writes: c->headers.n, less those of all To, more
+ * those of one with the URI. */
+size_t cpim_retarget_size(const struct cpim *c, struct slice uri);
+
+/* Bytes of all To headers, line ends included. */
+size_t cpim_to_bytes(const struct cpim *c);
+
+/* Bytes of the To header that cpim_retarget() writes. */
+#define CPIM_TO_SIZE(uri_n) ((uri_n) + sizeof("To: <>\r\n") - 1)
+
 /* The URI within a From or To value: between < and >, else the whole value. */
 struct slice cpim_uri(struct slice value);
 
