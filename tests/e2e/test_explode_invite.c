@@ -114,8 +114,20 @@ E2E_TEST(explode_invite, each_recipient_has_an_invite_of_his_own,
 	end();
 }
 
+/* Four dialogs are four: names of one are not those of another. */
+static void check_dialogs(struct call *const calls[], int n)
+{
+	for(int i = 0; i < n; i++)
+		for(int j = 0; j < i; j++) {
+			cr_assert_str_neq(calls[i]->call_id, calls[j]->call_id);
+			if(j > 0)
+				cr_assert_str_neq(calls[i]->remote, calls[j]->remote);
+		}
+}
+
 E2E_TEST(explode_invite, first_200_is_the_senders_and_the_rest_are_served,
-		"OL-10 OL-19 OL-20 OL-25: one 180, one 200, ACK to each; each gets all "
+		"OL-06 OL-10 OL-19 OL-20 OL-25: one 180, one 200, ACK to each; each "
+		"gets all "
 		"and is hung up; the sender's MSRP 200 does not wait")
 {
 	char *body = content_make(90000);
@@ -130,6 +142,7 @@ E2E_TEST(explode_invite, first_200_is_the_senders_and_the_rest_are_served,
 	b = many_incoming(ua, BOB);
 	c = many_incoming(ua, CAROL);
 	d = many_incoming(ua, TEL);
+	check_dialogs((struct call *const[]){a, b, c, d}, 4);
 	call_reply(b, 180, NULL, "", "");
 	call_reply(c, 180, NULL, "", "");
 	ua_wait(ua, "180/INVITE", a->call_id, 6000);

@@ -42,6 +42,73 @@ E2E_TEST(relay_content, pieces_become_one_message_to_every_leg, "")
 	free(body);
 }
 
+/* leg.add with an address of its own; the answer. */
+static json_t *add_to(int ctl, const char *leg, const char *to)
+{
+	return ctl_call(ctl, "leg.add",
+			fmt("{'session':'c1','leg':{'leg':'%s','direction':'send',"
+				"'transport':'tcp','cpim_to':'%s'}}",
+					leg, to));
+}
+
+/* Start such a leg with this largest chunk, take all: it must be this. */
+static void takes_own(const struct rig *r, int ctl, const char *leg,
+		const char *to, int chunk, const char *text)
+{
+	struct out o = {
+			.leg = leg, .peer = fmt("msrp://127.0.0.1:7002/%s;tcp", leg)};
+	json_t *a = add_to(ctl, leg, to);
+
+	o.path = event_text(a, "result.path");
+	o.port = (int)event_number(a, "result.port");
+	a = ctl_call(ctl, "leg.start",
+			fmt("{'session':'c1','leg':'%s','connect':false,"
+				"'chunk_bytes':%d,'peer':{'path':'%s'}}",
+					leg, chunk, o.peer));
+	cr_assert_eq(ctl_code(a), 0);
+	out_connect(r, &o);
+	out_takes(&o, text, strlen(text));
+	out_free(&o);
+}
+
+E2E_TEST(relay_content, each_leg_may_have_a_cpim_to_of_its_own, "")
+{
+	struct rig *r = rig_start("spool_memory = 64KiB\n");
+	int ctl = ctl_hello_fd(r);
+	const char *head = "From: <sip:a@x>\r\nTo: <sip:list@x>\r\n";
+	char *body = content_make(300000);
+	const char *whole, *tail;
+
+	for(int i = 0; i < 300000; i++)
+		body[i] = (char)('a' + (unsigned char)body[i] % 26);
+	tail = fmt("Subject: %0300d\r\nTo: <sip:b@x>\r\n\r\n"
+			   "Content-type: text/plain\r\n\r\n%.300000s",
+			1, body);
+	whole = fmt("%s%s", head, tail);
+	cr_assert_eq(ctl_code(content_open(ctl, "c1", strlen(whole), "")), 0);
+	cr_assert_eq(
+			ctl_code(add_to(ctl, "bad1", "sip:b@x>\\r\\nEvil: 1")), -32602);
+	cr_assert_eq(ctl_code(add_to(ctl, "bad2", "<sip:b@x>")), -32602);
+	cr_assert_eq(ctl_code(add_to(ctl, "1", "tel:+15550102")), 0);
+	cr_assert_eq(ctl_code(add_to(ctl, "1", "tel:+15550103")), -32001);
+	content_put_all(ctl, "c1", whole, strlen(whole), 32768);
+	tail = fmt("Subject: %0300d\r\n\r\nContent-type: text/plain\r\n\r\n"
+			   "%.300000s",
+			1, body);
+	/* chunks larger and smaller than the wrapper, and one who comes late */
+	takes_own(r, ctl, "1", "tel:+15550102", 65536,
+			fmt("From: <sip:a@x>\r\nTo: <tel:+15550102>\r\n%s", tail));
+	cr_assert_eq(ctl_code(add_to(ctl, "2", "sip:somebody@example.com")), 0);
+	takes_own(r, ctl, "2", "sip:somebody@example.com", 256,
+			fmt("From: <sip:a@x>\r\nTo: <sip:somebody@example.com>\r\n%s",
+					tail));
+	struct out plain = out_add(r, ctl, "c1", "3");
+	out_takes(&plain, whole, strlen(whole));
+	ctl_call(ctl, "session.close", "{'session':'c1'}");
+	rig_stat_wait(r, "sessions", 0);
+	free(body);
+}
+
 E2E_TEST(relay_content, a_piece_in_the_wrong_place_is_refused_and_harmless, "")
 {
 	struct rig *r = rig_start("");
