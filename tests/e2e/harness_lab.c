@@ -26,7 +26,8 @@ static struct
 
 static int lab_number(int slot, bool own)
 {
-	const char *list = getenv("E2E_LABS") ? getenv("E2E_LABS") : "1 11 2 12";
+	const char *list =
+			getenv("E2E_LABS") ? getenv("E2E_LABS") : "1 11 2 12 3 13 4 14";
 	char *end;
 
 	for(int i = 0; i <= slot * 2 + own; i++) {

@@ -392,7 +392,7 @@ E2E_TEST(link_ops, a_wrong_parameter_stops_the_start_with_its_name, "")
 				(const char *const[]){"kamailio", "-f", cfg, "-DD", "-E", "-m",
 						"16", "-M", "8", "-Y", fmt("%s/run", lab->dir), NULL});
 
-		cr_assert_neq(proc_wait(p, 5000), 0, "started with %s", line);
+		cr_assert_neq(proc_wait(p, 15000), 0, "started with %s", line);
 		cr_assert(strstr(proc_stderr(p), bad[i].log), "%s: %s", line,
 				proc_stderr(p));
 	}
