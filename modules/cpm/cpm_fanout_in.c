@@ -40,38 +40,31 @@ static void headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_list_message_t *m)
 	cpm_buf_lit(b, "Content-Type: message/cpim\r\n");
 }
 
-/**
- * Cut the wrapper where each recipient's To is written: in place of the first
- * To, else behind the last header. All others go.
- *
- * @param tail what follows, without further To headers
- */
-static str cut_at_to(const cpm_list_message_t *m, cpm_buf_t *tail)
+/* The wrapper in two parts, between which each recipient's To is written. */
+static void cut_at_to(
+		const cpm_list_message_t *m, cpm_buf_t *head, cpm_buf_t *tail)
 {
-	struct slice rest = m->cpim.headers, head = {NULL, 0};
-	const char *end = m->text.p + m->text.n;
-	struct cpim_hdr h;
+	struct slice all = m->cpim.headers;
+	const char *behind = all.p + all.n, *end = m->text.p + m->text.n;
+	char *lines = pkg_malloc(all.n + 1);
+	size_t at, n;
 
-	while(cpim_next(&m->cpim, &rest, &h)) {
-		bool to =
-				slice_ieq(h.name, SLICE("To")) && slice_ieq(h.ns, CPIM_NS_CORE);
-
-		if(to && head.p == NULL)
-			head = slice_of(m->text.p, (size_t)(h.raw.p - m->text.p));
-		else if(!to && head.p)
-			cpm_buf_str(tail, cpm_str_of(h.raw));
+	if(lines == NULL) {
+		head->bad = true;
+		return;
 	}
-	rest = slice_of(m->cpim.headers.p + m->cpim.headers.n, 0);
-	if(head.p == NULL)
-		head = slice_of(m->text.p, (size_t)(rest.p - m->text.p));
-	cpm_buf_add(tail, rest.p, (int)(end - rest.p));
-	return cpm_str_of(head);
+	n = cpim_without_to(&m->cpim, lines, &at);
+	cpm_buf_add(head, m->text.p, (int)(all.p - m->text.p));
+	cpm_buf_add(head, lines, (int)at);
+	cpm_buf_add(tail, lines + at, (int)(n - at));
+	cpm_buf_add(tail, behind, (int)(end - behind));
+	pkg_free(lines);
 }
 
 static cpm_strs_t *texts(sip_msg_t *msg, const cpm_list_message_t *m)
 {
 	struct to_body *from = get_from(msg);
-	cpm_buf_t name = {0}, routes = {0}, lines = {0}, tail = {0};
+	cpm_buf_t name = {0}, routes = {0}, lines = {0}, head = {0}, tail = {0};
 	str v[CPM_F_N] = {{NULL, 0}};
 	cpm_strs_t *t = NULL;
 
@@ -79,7 +72,8 @@ static cpm_strs_t *texts(sip_msg_t *msg, const cpm_list_message_t *m)
 	cpm_routes_below(msg, &routes);
 	headers(&lines, msg, m);
 	if(cpm_conf.rewrite_cpim_to) {
-		v[CPM_F_HEAD] = cut_at_to(m, &tail);
+		cut_at_to(m, &head, &tail);
+		v[CPM_F_HEAD] = cpm_buf_get(&head);
 		v[CPM_F_TAIL] = cpm_buf_get(&tail);
 	} else {
 		v[CPM_F_HEAD] = cpm_str_of(m->text);
@@ -91,11 +85,12 @@ static cpm_strs_t *texts(sip_msg_t *msg, const cpm_list_message_t *m)
 	if(routes.len == 0)
 		v[CPM_F_NEXT_HOP] =
 				msg->dst_uri.len > 0 ? msg->dst_uri : cpm_conf.outbound_proxy;
-	if(!name.bad && !routes.bad && !lines.bad && !tail.bad)
+	if(!name.bad && !routes.bad && !lines.bad && !head.bad && !tail.bad)
 		t = cpm_strs_new(v, CPM_F_N);
 	cpm_buf_free(&name);
 	cpm_buf_free(&routes);
 	cpm_buf_free(&lines);
+	cpm_buf_free(&head);
 	cpm_buf_free(&tail);
 	return t;
 }

@@ -359,32 +359,35 @@ static char *put(char *to, struct slice s)
 	return to + s.n;
 }
 
-static char *put_to(char *to, struct slice uri)
-{
-	to = put(to, SLICE("To: <"));
-	to = put(to, uri);
-	return put(to, SLICE(">\r\n"));
-}
-
-size_t cpim_retarget(const struct cpim *c, struct slice uri, char *out)
+size_t cpim_without_to(const struct cpim *c, char *out, size_t *at)
 {
 	const char *from = c->headers.p, *end = from + c->headers.n;
 	struct slice rest = c->headers;
 	struct cpim_hdr h;
-	char *to = out;
-	bool done = false;
+	char *to = out, *place = NULL;
 
 	while(cpim_next(c, &rest, &h)) {
 		if(!is_to(&h))
 			continue;
 		to = put(to, slice_of(from, (size_t)(h.raw.p - from)));
 		from = h.raw.p + h.raw.n;
-		if(!done)
-			to = put_to(to, uri);
-		done = true;
+		if(place == NULL)
+			place = to;
 	}
 	to = put(to, slice_of(from, (size_t)(end - from)));
-	if(!done)
-		to = put_to(to, uri);
+	*at = (size_t)((place ? place : to) - out);
 	return (size_t)(to - out);
+}
+
+size_t cpim_retarget(const struct cpim *c, struct slice uri, char *out)
+{
+	const size_t more = CPIM_TO_SIZE(uri.n);
+	size_t at, n = cpim_without_to(c, out, &at);
+	char *to = out + at;
+
+	memmove(to + more, to, n - at);
+	to = put(to, SLICE("To: <"));
+	to = put(to, uri);
+	put(to, SLICE(">\r\n"));
+	return n + more;
 }

@@ -121,6 +121,17 @@ bool cpim_next(const struct cpim *c, struct slice *rest, struct cpim_hdr *out);
  */
 size_t cpim_retarget(const struct cpim *c, struct slice uri, char *out);
 
+/**
+ * Write the message headers without any To.
+ *
+ * @param out at least c->headers.n bytes
+ * @param at  offset at which a To belongs: where the first one was, else the
+ *            end
+ *
+ * @return bytes written
+ */
+size_t cpim_without_to(const struct cpim *c, char *out, size_t *at);
+
 /* Bytes that cpim_retarget() writes: c->headers.n, less those of all To, more
  * those of one with the URI. */
 size_t cpim_retarget_size(const struct cpim *c, struct slice uri);
