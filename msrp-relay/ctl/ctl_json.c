@@ -127,6 +127,7 @@ json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq)
 {
 	static const char *const types[] = {
 			[RELAY_EV_LEG_BOUND] = "leg.bound",
+			[RELAY_EV_MESSAGE_STARTED] = "message.started",
 			[RELAY_EV_MESSAGE_RECEIVED] = "message.received",
 			[RELAY_EV_MESSAGE_ABORTED] = "message.aborted",
 			[RELAY_EV_LEG_DELIVERED] = "leg.delivered",

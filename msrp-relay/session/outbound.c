@@ -308,6 +308,18 @@ static void bind_answered(struct leg *l, int status)
 	leg_fail(l, status, "binding SEND refused");
 }
 
+/* Whoever adds legs to a message on its way waits for this. */
+static void first_acked(struct leg *l, const struct delivery *d)
+{
+	struct session *s = l->session;
+
+	if(s->started || !s->keep || d->acked == 0)
+		return;
+	s->started = true;
+	session_event(
+			s, RELAY_EV_MESSAGE_STARTED, l, d->m->id, d->acked, 200, NULL);
+}
+
 void outbound_response(struct leg *l, struct slice tid, int status)
 {
 	struct txn *t = l->txns, *prev = NULL;
@@ -342,6 +354,7 @@ void outbound_response(struct leg *l, struct slice tid, int status)
 		return;
 	}
 	d->acked += n;
+	first_acked(l, d);
 	if(d->last && d->n_txns == 0) {
 		struct message *m = d->m;
 		delivery_close(d, 200, NULL);

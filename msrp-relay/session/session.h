@@ -217,6 +217,7 @@ struct session
 	uint64_t max_bytes;
 	int idle_ms, setup_ms;
 	bool keep;    /* messages are held until the end, for legs that come */
+	bool started; /* a peer has acknowledged a part of a message */
 	bool content; /* `in` has no peer: the message comes by content.put */
 	enum relay_answer answer;
 	uint64_t created_at, active_at; /* ms of the loop */

@@ -211,3 +211,43 @@ E2E_TEST(relay_content, a_leg_that_fails_is_followed_by_another, "")
 	out_free(&two);
 	free(body);
 }
+
+/* A first part has been acknowledged: told once, before the end of it. */
+E2E_TEST(relay_content, first_acknowledged_part_is_told_once, "")
+{
+	struct rig *r = rig_start("chunk_bytes = 4096\n");
+	int ctl = ctl_hello_fd(r), events = ctl_hello_fd(r);
+	char *body = content_make(20000);
+	struct out one, two;
+	const char *started = NULL;
+	int n_started = 0, n_delivered = 0;
+
+	cr_assert_eq(ctl_code(content_open(ctl, "c1", 20000, "")), 0);
+	one = out_add(r, ctl, "c1", "one");
+	two = out_add(r, ctl, "c1", "two");
+	content_put_all(ctl, "c1", body, 20000, 20000);
+	out_takes(&one, body, 20000);
+	out_takes(&two, body, 20000);
+	while(n_delivered < 2) {
+		json_t *e = ctl_line(events, 5000);
+		const char *type;
+
+		cr_assert_not_null(e);
+		e = json_object_get(e, "params");
+		type = event_text(e, "type");
+		n_started += strcmp(type, "message.started") == 0;
+		n_delivered += strcmp(type, "leg.delivered") == 0;
+		if(n_started == 1 && started == NULL) {
+			started = event_text(e, "leg");
+			cr_assert_eq(n_delivered, 0);
+			cr_assert_str_eq(event_text(e, "message_id"), "mid-c1");
+		}
+	}
+	cr_assert_eq(n_started, 1);
+	cr_assert_str_eq(started, "one");
+	ctl_call(ctl, "session.close", "{'session':'c1'}");
+	rig_stat_wait(r, "sessions", 0);
+	out_free(&one);
+	out_free(&two);
+	free(body);
+}
