@@ -34,16 +34,24 @@ static const char *check_authorised(sip_msg_t *msg)
 
 /* ---- 2: User-Agent (OP-02, OL-02) ---- */
 
-static const char *check_version(sip_msg_t *msg)
+bool cpm_check_agent(struct slice user_agent, product_version min)
 {
-	product_version v, min = cpm_req(msg)->min_version;
+	product_version v;
 
 	if(min == 0)
-		return NULL;
+		return true;
 	/* no token: nothing is known against it */
-	if(product_find(hdr_slice(msg, "User-Agent"), PRODUCT_CPM_CLIENT, &v) != 0)
-		return cpm_conf.version_required ? "132" : NULL;
-	return v >= min ? NULL : "132";
+	if(product_find(user_agent, PRODUCT_CPM_CLIENT, &v) != 0)
+		return !cpm_conf.version_required;
+	return v >= min;
+}
+
+static const char *check_version(sip_msg_t *msg)
+{
+	return cpm_check_agent(
+				   hdr_slice(msg, "User-Agent"), cpm_req(msg)->min_version)
+			? NULL
+			: "132";
 }
 
 /* ---- 3: Privacy (OP-03, OL-03) ---- */

@@ -12,6 +12,7 @@
 #define CPM_CHECK_H
 
 #include "cpm_hdr.h"
+#include "proto/product.h"
 
 /**
  * All of it that MESSAGE and INVITE have in common and that needs no body:
@@ -22,6 +23,10 @@
  * @return NULL all is well; else the name of the refusal
  */
 const char *cpm_check(sip_msg_t *msg);
+
+/* Is a client with that User-Agent value new enough? Without a CPM-client token
+ * modparam version_required decides. @param min 0: any is. */
+bool cpm_check_agent(struct slice user_agent, product_version min);
 
 /* Step 5 for an INVITE: refresher=uas is 122 (OL-05), a short interval 422,
  * what cannot be read 400. @param out filled on success; may be NULL. */

@@ -45,6 +45,9 @@ cpm_conf_t cpm_conf = {
 		.exploder_wait = 8000,
 		.rewrite_cpim_to = 1,
 		.isf_mode = str_init("direct"),
+		.contacts = str_init("none"),
+		.contacts_unknown = 1,
+		.usrloc_table = str_init("location"),
 		.msrp_transport = str_init("tcp"),
 		.msrp_idle = 30000,
 };
@@ -92,6 +95,11 @@ param_export_t cpm_params[] = {
 		{"rewrite_cpim_to", PARAM_INT, &cpm_conf.rewrite_cpim_to},
 		{"isf_uri", PARAM_STR, &cpm_conf.isf_uri},
 		{"isf_mode", PARAM_STR, &cpm_conf.isf_mode},
+		{"contacts", PARAM_STR, &cpm_conf.contacts},
+		{"contacts_unknown", PARAM_INT, &cpm_conf.contacts_unknown},
+		{"contacts_domain", PARAM_STR, &cpm_conf.contacts_domain},
+		{"usrloc_table", PARAM_STR, &cpm_conf.usrloc_table},
+		{"client_target", PARAM_STR, &cpm_conf.client_target},
 		{"msrp_transport", PARAM_STR, &cpm_conf.msrp_transport},
 		{"msrp_idle", PARAM_INT, &cpm_conf.msrp_idle}, {NULL, 0, NULL}};
 
@@ -145,6 +153,7 @@ static int check_numbers(void)
 	bad |= check_range("exploder_window", cpm_conf.exploder_window, 1, 100000);
 	bad |= check_range("exploder_wait", cpm_conf.exploder_wait, 100, 30000);
 	bad |= check_range("rewrite_cpim_to", cpm_conf.rewrite_cpim_to, 0, 1);
+	bad |= check_range("contacts_unknown", cpm_conf.contacts_unknown, 0, 1);
 	bad |= check_range("msrp_idle", cpm_conf.msrp_idle, 100, 86400000);
 	if(cpm_conf.hash_size & (cpm_conf.hash_size - 1)) {
 		LM_ERR("modparam hash_size is %d, must be a power of two\n",
@@ -183,10 +192,41 @@ static int check_words_all(void)
 	return 0;
 }
 
+/* Registered clients: where from, and how they are reached. */
+static int check_contacts(void)
+{
+	static const char *const sources[] = {"none", "usrloc", "reg"};
+	int target = -1;
+
+	for(int i = 0; i < 3; i++)
+		if(cpm_conf.contacts.len == (int)strlen(sources[i])
+				&& memcmp(cpm_conf.contacts.s, sources[i],
+						   (size_t)cpm_conf.contacts.len)
+						== 0)
+			target = i;
+	if(target < 0) {
+		LM_ERR("modparam contacts is \"%.*s\", must be none, usrloc or reg\n",
+				STR_FMT(&cpm_conf.contacts));
+		return -1;
+	}
+	cpm_conf.contacts_by = (cpm_contacts_t)target;
+	cpm_conf.target = cpm_conf.contacts_by == CPM_CONTACTS_USRLOC
+			? CPM_TARGET_CONTACT
+			: CPM_TARGET_GRUU;
+	if(cpm_conf.client_target.len < 1)
+		return 0;
+	target = check_words(
+			"client_target", cpm_conf.client_target, "gruu", "contact");
+	if(target < 0)
+		return -1;
+	cpm_conf.target = target ? CPM_TARGET_CONTACT : CPM_TARGET_GRUU;
+	return 0;
+}
+
 int cpm_conf_check(void)
 {
 	sip_uri_t uri;
-	int bad = check_numbers() | check_words_all();
+	int bad = check_numbers() | check_words_all() | check_contacts();
 
 	if(cpm_conf.relay_socket.len < 1
 			|| cpm_conf.relay_socket.len

@@ -31,6 +31,21 @@ typedef enum cpm_answer
 	CPM_ANSWER_AGGREGATE /* when the recipients' answers are known */
 } cpm_answer_t;
 
+/* contacts, as parsed. */
+typedef enum cpm_contacts
+{
+	CPM_CONTACTS_NONE,
+	CPM_CONTACTS_USRLOC, /* we are the registrar */
+	CPM_CONTACTS_REG     /* third-party REGISTER and the reg event package */
+} cpm_contacts_t;
+
+/* client_target, as parsed. */
+typedef enum cpm_client_target_by
+{
+	CPM_TARGET_GRUU,   /* through the core, by GRUU or instance */
+	CPM_TARGET_CONTACT /* straight to the Contact URI */
+} cpm_client_target_by_t;
+
 typedef struct cpm_conf
 {
 	/* the relay (docs/control-protocol.md) */
@@ -90,6 +105,15 @@ typedef struct cpm_conf
 	str isf_uri;           /* SIP URI of the ISF; empty: none */
 	str isf_mode;          /* "direct" or "core" */
 	cpm_isf_mode_t isf_by; /* isf_mode, parsed */
+
+	/* registered clients */
+	str contacts;               /* "none", "usrloc" or "reg" */
+	cpm_contacts_t contacts_by; /* contacts, parsed */
+	int contacts_unknown; /* 1: clients without known feature tags are tried */
+	str contacts_domain;  /* of usrloc's users where it keeps none */
+	str usrloc_table;     /* usrloc's table, "location" */
+	str client_target;    /* "gruu" or "contact"; empty: by contacts */
+	cpm_client_target_by_t target; /* client_target, parsed */
 
 	/* MSRP */
 	str msrp_transport;        /* "tcp" or "tls" */

@@ -15,6 +15,7 @@
 #include "../../core/sr_module.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
+#include "cpm_clients.h"
 #include "cpm_conf.h"
 #include "cpm_exploder.h"
 #include "cpm_fanout.h"
@@ -68,6 +69,8 @@ int cpm_sip_mod_init(void)
 			|| cpm_reject_init() < 0 || cpm_timer_mod_init() < 0
 			|| own_signature() < 0)
 		return -1;
+	if(cpm_clients_init() < 0)
+		return -1;
 	cpm_dlv_init();
 	cpm_events_init();
 	return 0;
@@ -112,6 +115,7 @@ int cpm_sip_child_init(int rank)
 
 void cpm_sip_destroy(void)
 {
+	cpm_clients_destroy();
 	cpm_session_exit();
 }
 

@@ -13,6 +13,7 @@
 #include "../../core/timer_proc.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
+#include "cpm_clients.h"
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
 #include "cpm_pace.h"
@@ -421,6 +422,7 @@ static void tick(unsigned int ticks, void *param)
 	(void)param;
 	cpm_fanout_tick();
 	cpm_pace_tick();
+	cpm_clients_tick();
 	while(done < ENDS_A_TICK
 			&& (n = cpm_session_due(now, &slot, ids, BATCH)) > 0) {
 		for(unsigned i = 0; i < n; i++)
