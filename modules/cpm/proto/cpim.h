@@ -142,6 +142,33 @@ size_t cpim_to_bytes(const struct cpim *c);
 /* Bytes of the To header that cpim_retarget() writes. */
 #define CPIM_TO_SIZE(uri_n) ((uri_n) + sizeof("To: <>\r\n") - 1)
 
+#define CPIM_LINE_MAX 512 /* bytes of a header line that is added */
+
+/* How a wrapper's message headers are changed. */
+struct cpim_edit
+{
+	struct slice to;  /* URI that takes the place of every To, as
+						 cpim_retarget(); n 0: they stay */
+	struct slice add; /* a header line without its end, behind the others and
+						 instead of any of its name, whatever their
+						 prefix; n 0: none */
+};
+
+/* "Name: value", one line, not over CPIM_LINE_MAX. */
+bool cpim_line_ok(struct slice line);
+
+/**
+ * Write the message headers changed.
+ *
+ * @param out at least cpim_edit_max() bytes
+ *
+ * @return bytes written, to stand where c->headers stands
+ */
+size_t cpim_edit(const struct cpim *c, const struct cpim_edit *e, char *out);
+
+/* Most bytes that cpim_edit() may write. */
+size_t cpim_edit_max(const struct cpim *c, const struct cpim_edit *e);
+
 /* The URI within a From or To value: between < and >, else the whole value. */
 struct slice cpim_uri(struct slice value);
 
