@@ -72,6 +72,8 @@ struct raw *many_sender(struct lab *lab, const struct sip *ok, struct pair *p)
 	const char *sdp = sip_body(ok);
 	struct raw *c;
 
+	cr_assert(strstr(sdp, "a=path:") != NULL, "no path in the answer: %s",
+			ok->text);
 	*p = (struct pair){.in_path = line_of(sdp, "a=path:"),
 			.in_peer = SENDER_PATH,
 			.in_port = (int)strtol(line_of(sdp, "m=message "), NULL, 10)};
