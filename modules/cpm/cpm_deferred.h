@@ -19,10 +19,12 @@
 #ifndef CPM_DEFERRED_H
 #define CPM_DEFERRED_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "../../core/str.h"
+#include "cpm_envelope.h"
 
 #define CPM_DEFERRED_REF_BUF 40     /* bytes for a ref with its NUL */
 #define CPM_DEFERRED_KEY_BUF 40     /* bytes for a key with its NUL */
@@ -46,9 +48,9 @@ typedef struct cpm_deferred_put
 {
 	str key;          /* from cpm_deferred_key() */
 	str user, sender; /* canonical (cpm_user_name()) */
-	str envelope;     /* from cpm_envelope_print() */
-	str type;         /* Content-Type of data */
-	str data;         /* at most CPM_DEFERRED_DATA_MAX bytes */
+	const cpm_envelope_t *envelope;
+	str type; /* Content-Type of data */
+	str data; /* at most CPM_DEFERRED_DATA_MAX bytes */
 	uint32_t lifetime_s;
 	int64_t next_ms;   /* due so much later; negative: waits for the user */
 	unsigned lease_ms; /* claimed by us for so long; 0: not claimed */
@@ -93,11 +95,11 @@ typedef struct cpm_deferred_msg
 	uint64_t size;       /* bytes */
 	uint32_t lifetime_s; /* what remains */
 	unsigned attempts, permanent;
-	str envelope;       /* JSON text for cpm_envelope_parse() */
-	str data;           /* body of a pager message */
-	str imdn_id;        /* imdn.Message-ID; empty: none */
-	bool imdn_negative; /* the sender wants to know of a failure */
-	bool imdn_is;       /* it is a disposition notification itself */
+	const json_t *envelope; /* for cpm_envelope_read() */
+	str data;               /* body of a pager message */
+	str imdn_id;            /* imdn.Message-ID; empty: none */
+	bool imdn_negative;     /* the sender wants to know of a failure */
+	bool imdn_is;           /* it is a disposition notification itself */
 	str cpim_from, cpim_to, cpim_date;
 } cpm_deferred_msg_t;
 

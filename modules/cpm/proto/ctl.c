@@ -29,6 +29,10 @@ static const struct
 		{CTL_E_OFFSET, "the content does not go on there"},
 		{CTL_E_HELLO, "hello first"},
 		{CTL_E_VERSION, "no protocol version in common"},
+		{CTL_E_QUOTA, "the user's quota is used up"},
+		{CTL_E_FULL, "the store is full"},
+		{CTL_E_STORE, "no store, or it cannot be reached"},
+		{CTL_E_CLAIM, "the claim is lost, or not allowed in this state"},
 };
 
 const char *ctl_code_text(int code)

@@ -28,14 +28,18 @@ enum ctl_code
 	CTL_E_PARAMS = -32602,   /* a parameter is missing or wrong */
 	CTL_E_INTERNAL = -32603, /* the log has the reason */
 	CTL_E_CONFLICT = -32001, /* exists with other parameters */
-	CTL_E_UNKNOWN = -32002,  /* no such session or leg */
+	CTL_E_UNKNOWN = -32002,  /* no such session, leg or deferred message */
 	CTL_E_LIMIT = -32003,    /* a limit is reached */
 	CTL_E_DRAINING = -32004, /* the daemon takes no new sessions */
 	CTL_E_STATE = -32005,    /* not allowed in the leg's state */
 	CTL_E_LATE = -32006,     /* too late for a further leg */
 	CTL_E_OFFSET = -32007,   /* the content does not go on there */
 	CTL_E_HELLO = -32010,    /* hello first */
-	CTL_E_VERSION = -32011   /* no protocol version in common */
+	CTL_E_VERSION = -32011,  /* no protocol version in common */
+	CTL_E_QUOTA = -32020,    /* the user's quota is used up */
+	CTL_E_FULL = -32021,     /* the store is full */
+	CTL_E_STORE = -32022,    /* there is no store, or it is not reachable */
+	CTL_E_CLAIM = -32023     /* the claim is lost, or an illegal state */
 };
 
 /* What a line can be. */
