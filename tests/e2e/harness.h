@@ -109,6 +109,10 @@ long long lab_stat(struct lab *lab, const char *name);
 /* Shared memory in use by the PF, bytes. */
 long long lab_shm_used(struct lab *lab);
 
+/* Wait until no more than this is in use (what lab_shm_used() said before; tm
+ * keeps what is done for its wt_timer, 5 s). Fails after half a minute. */
+void lab_shm_back(struct lab *lab, long long before);
+
 /* `msrp-relayctl -j <args>`: the parsed answer. NULL ends the arguments. */
 json_t *lab_relayctl(struct lab *lab, const char *arg, ...)
 		__attribute__((sentinel));

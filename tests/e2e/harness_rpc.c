@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SHM_BACK_MS 30000
+
 /* Run quietly; stdout of a command that may fail ("" then). */
 static const char *output_of(const char *const argv[], int *code)
 {
@@ -66,6 +68,20 @@ long long lab_stat(struct lab *lab, const char *name)
 long long lab_shm_used(struct lab *lab)
 {
 	return lab_rpc_number(lab, "core.shmmem", "real_used");
+}
+
+void lab_shm_back(struct lab *lab, long long before)
+{
+	long long now = 0;
+
+	for(int ms = 0; ms < SHM_BACK_MS; ms += 100) {
+		now = lab_shm_used(lab);
+		if(now <= before)
+			return;
+		sleep_ms(100);
+	}
+	cr_assert_fail("shared memory: %lld bytes before, %lld now (%+lld)", before,
+			now, now - before);
 }
 
 json_t *lab_relayctl(struct lab *lab, const char *arg, ...)

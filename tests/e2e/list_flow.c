@@ -121,16 +121,3 @@ const char *sip_ruri(const struct sip *m)
 
 	return strndup(uri, strcspn(uri, " "));
 }
-
-void list_memory_is_back(struct lab *lab, long long before, int timeout_ms)
-{
-	long long now = 0;
-
-	for(int ms = 0; ms < timeout_ms; ms += 250) {
-		now = lab_shm_used(lab);
-		if(now <= before)
-			return;
-		sleep_ms(250);
-	}
-	cr_assert_fail("shared memory: %lld bytes before, %lld after", before, now);
-}

@@ -47,7 +47,4 @@ void list_take(struct ua *ua, int n, int code, struct sip **got);
 /* The Request-URI of a request. */
 const char *sip_ruri(const struct sip *m);
 
-/* Shared memory in use is what it was before, at the latest then. */
-void list_memory_is_back(struct lab *lab, long long before, int timeout_ms);
-
 #endif

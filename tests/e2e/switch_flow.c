@@ -317,15 +317,6 @@ struct lab *switch_lab(struct ua **ua, const char *cfg)
 
 void switch_clean(struct lab *lab, int timeout_ms)
 {
-	long long used = 0;
-
 	lab_idle(lab, timeout_ms);
-	for(int i = 0; i < 60; i++) {
-		used = lab_shm_used(lab);
-		if(used <= shm_before + SLACK)
-			return;
-		sleep_ms(100);
-	}
-	cr_assert_fail(
-			"%lld bytes of shared memory before, %lld now", shm_before, used);
+	lab_shm_back(lab, shm_before + SLACK);
 }

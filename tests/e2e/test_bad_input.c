@@ -41,7 +41,7 @@ static void end(void)
 {
 	both_work();
 	lab_idle(lab, 8000);
-	list_memory_is_back(lab, before, 12000);
+	lab_shm_back(lab, before);
 }
 
 /* ---- bodies and wrappers ---- */

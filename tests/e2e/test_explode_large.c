@@ -27,21 +27,6 @@ static void has_got(struct proc *receiver, const char *file)
 			file_sha256(received_file(receiver, 0)), file_sha256(file));
 }
 
-/* Shared memory comes back to this when tm has let its transactions go. */
-static void memory_comes_back(struct lab *lab, long long before)
-{
-	long long now = 0;
-
-	lab_idle(lab, 15000);
-	for(int i = 0; i < 120; i++) {
-		now = lab_shm_used(lab);
-		if(now <= before)
-			return;
-		sleep_ms(100);
-	}
-	cr_assert_fail("%lld bytes more than before", now - before);
-}
-
 E2E_TEST(explode_large, every_recipient_gets_all_of_it,
 		"OL-10 OL-24/part OL-31: a photo to sip and tel addresses, BYE to each "
 		"when he has it")
@@ -69,7 +54,8 @@ E2E_TEST(explode_large, every_recipient_gets_all_of_it,
 			before = lab_shm_used(lab);
 		}
 	}
-	memory_comes_back(lab, before);
+	lab_idle(lab, 15000);
+	lab_shm_back(lab, before);
 }
 
 E2E_TEST(explode_large, one_that_refuses_disturbs_nobody,

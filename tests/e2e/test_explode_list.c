@@ -288,7 +288,7 @@ E2E_TEST(explode_list, broken_lists_send_nothing_and_leave_nothing,
 			400, "Malformed multipart body");
 	ua_idle(ua, 100);
 	cr_assert_eq(ua_count(ua, "MESSAGE", NULL), 1, "of the first list");
-	list_memory_is_back(lab, before, 12000);
+	lab_shm_back(lab, before);
 }
 
 E2E_TEST(explode_list, each_originator_may_have_a_limit_of_his_own,
@@ -359,5 +359,5 @@ E2E_TEST(explode_list, ten_megabytes_are_cut_off_and_forgotten,
 					10 << 20),
 			0);
 	of_list(list_entries("sip:bob@cpm.test"), 1);
-	list_memory_is_back(lab, before + 4096, 15000);
+	lab_shm_back(lab, before + 4096);
 }
