@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cpim.h"
 #include "ctl_priv.h"
 #include "log/log.h"
 #include "msrp_uri.h"
@@ -100,6 +101,10 @@ void ctl_leg_read(json_t *object, const char *prefix, bool tls,
 	out->cpim_to = params_words(&p, "cpim_to", PARAM_OPTIONAL, RELAY_PATH_MAX);
 	if(out->cpim_to && strpbrk(out->cpim_to, "<> ") != NULL)
 		params_fault(&p, "cpim_to", "not a URI");
+	out->cpim_add = params_words(&p, "cpim_add", PARAM_OPTIONAL, CPIM_LINE_MAX);
+	if(out->cpim_add && !cpim_line_ok(slice_str(out->cpim_add)))
+		params_fault(&p, "cpim_add", "not a header line");
+	out->copy = params_bool(&p, "copy", PARAM_OPTIONAL, false);
 	peer = params_object(&p, "peer", PARAM_OPTIONAL);
 	read_how(&p, &args->peer, peer ? PARAM_REQUIRED : PARAM_OPTIONAL);
 	if(peer) {

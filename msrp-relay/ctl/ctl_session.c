@@ -76,16 +76,35 @@ static void read_source(struct params *p, struct param_fault *fault,
 		params_fault(p, "content.bytes", "more than max_bytes");
 }
 
+/* Nothing of this can be done to a message that is not held. */
+static void need_keep(const struct relay_session_params *sp,
+		const struct relay_leg_params *l, const char *prefix,
+		struct param_fault *fault)
+{
+	struct params p = {.fault = fault};
+	const char *name = l->cpim_to ? "cpim_to"
+			: l->cpim_add         ? "cpim_add"
+			: l->copy             ? "copy"
+								  : NULL;
+
+	snprintf(p.prefix, sizeof(p.prefix), "%s", prefix);
+	if(name && l->direction == RELAY_RECV)
+		params_fault(&p, name, "only of a leg that sends");
+	else if(name && !sp->keep)
+		params_fault(&p, name, "the session does not keep its message");
+}
+
 static void read_legs(struct ctl_request *rq, json_t *list,
 		struct param_fault *fault, struct ctl_leg_args *args,
-		struct relay_leg_params *legs, int n)
+		const struct relay_session_params *sp, struct relay_leg_params *legs)
 {
-	for(int i = 0; i < n; i++) {
+	for(int i = 0; i < sp->n_legs; i++) {
 		char prefix[24];
 
 		snprintf(prefix, sizeof(prefix), "legs[%d].", i);
 		ctl_leg_read(json_array_get(list, (size_t)i), prefix,
 				rq->client->server->tls, fault, &args[i], &legs[i]);
+		need_keep(sp, &legs[i], prefix, fault);
 	}
 }
 
@@ -113,7 +132,7 @@ void ctl_session_create(struct ctl_request *rq, json_t *params)
 			sp.content ? PARAM_OPTIONAL : PARAM_REQUIRED, sp.content ? 0 : 1,
 			RELAY_LEGS_MAX);
 	sp.n_legs = (int)json_array_size(list);
-	read_legs(rq, list, &fault, args, legs, sp.n_legs);
+	read_legs(rq, list, &fault, args, &sp, legs);
 	if(list && fault.name[0] == '\0'
 			&& count_receivers(legs, sp.n_legs) != (sp.content ? 0 : 1))
 		params_fault(&p, "legs",

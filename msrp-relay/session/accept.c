@@ -7,6 +7,7 @@
  */
 #include "session/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "cpim.h"
@@ -69,20 +70,72 @@ static bool is_asked(const struct message *m)
 	return d || m->in->session->keep;
 }
 
+/* Keep what may be needed to write the wrapper anew. */
+static void wrapper_add(struct message *m, const char *p, size_t n)
+{
+	char *all = xmalloc(m->wrapper_n + n + 1);
+
+	if(m->wrapper_n > 0)
+		memcpy(all, m->wrapper, m->wrapper_n);
+	memcpy(all + m->wrapper_n, p, n);
+	free(m->wrapper);
+	m->wrapper = all;
+	m->wrapper_n += n;
+}
+
+static void wrapper_forget(struct message *m)
+{
+	free(m->wrapper);
+	m->wrapper = NULL;
+	m->wrapper_n = 0;
+	m->wrapper_known = true;
+}
+
+void message_learn_end(struct message *m)
+{
+	if(!m->wrapper_known)
+		wrapper_forget(m);
+}
+
 void message_learn(struct message *m, const char *p, size_t n)
 {
 	struct cpim wrapper;
 	struct delivery *d, *next;
+	bool keep = m->in->session->keep, more = m->wrapper_n > 0;
+	size_t before = m->wrapper_n;
+	int rc;
 
-	if(!is_asked(m) || cpim_parse_head(slice_of(p, n), &wrapper) != 0)
+	if(!is_asked(m)) {
+		m->wrapper_known = true;
 		return;
+	}
+	/* Headers end within CPIM_HEADER_MAX; more need not be looked at. */
+	if(n > CPIM_HEADER_MAX + 64 - before)
+		n = CPIM_HEADER_MAX + 64 - before;
+	if(more)
+		wrapper_add(m, p, n);
+	/* Only a line that ends can be the end of the headers. */
+	rc = memchr(p, '\n', n) == NULL ? -EAGAIN
+			: more
+			? cpim_parse_head(slice_of(m->wrapper, m->wrapper_n), &wrapper)
+			: cpim_parse_head(slice_of(p, n), &wrapper);
+	if(rc == -EAGAIN && keep && before + n < CPIM_HEADER_MAX + 64) {
+		if(!more)
+			wrapper_add(m, p, n);
+		return;
+	}
+	if(rc != 0) {
+		wrapper_forget(m);
+		return;
+	}
+	m->wrapper_known = true;
 	m->wrapped = wrapper.content_type.n > 0
 			? xstrndup(wrapper.content_type.p, wrapper.content_type.n)
 			: xstrndup("text/plain", 10);
-	if(m->in->session->content) {
+	if(keep && !more)
 		m->wrapper = xstrndup(p, wrapper.body_offset);
+	if(keep)
 		m->wrapper_n = wrapper.body_offset;
-	}
 	for(d = m->deliveries; d; d = next) {
 		next = d->sibling;
 		if(!d->closed && !message_accepted(m, d->leg))

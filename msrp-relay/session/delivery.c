@@ -45,7 +45,8 @@ void delivery_start(struct message *m, struct leg *l)
 
 	d->m = m;
 	d->leg = l;
-	m->had_leg = true;
+	m->had_leg = m->had_leg || !l->copy;
+	m->n_copy += l->copy;
 	d->sibling = m->deliveries;
 	m->deliveries = d;
 	m->n_open++;
@@ -249,18 +250,19 @@ void delivery_close(struct delivery *d, int status, const char *error)
 		return;
 	d->closed = true;
 	m->n_open--;
+	m->n_copy -= l->copy;
 	if(l->session->keep)
 		session_activity(l->session);
 	delivery_unqueue(d);
 	if(status == 200) {
-		m->n_ok++;
+		m->n_ok += !l->copy;
 		l->status = 200;
 		l->messages++;
 		l->state = RELAY_LEG_DONE;
 		stat_add(st, messages_delivered_total, 1);
 		session_event(l->session, RELAY_EV_LEG_DELIVERED, l, m->id, m->received,
 				200, NULL);
-		if(m->success_report && d->reported < m->received)
+		if(m->success_report && !l->copy && d->reported < m->received)
 			await_add(d);
 	} else if(error == NULL) {
 		stat_add(st, messages_failed_total, 1); /* leg_fail tells the rest */
@@ -274,7 +276,7 @@ void delivery_close(struct delivery *d, int status, const char *error)
 		session_event(l->session, RELAY_EV_LEG_FAILED, l, m->id, d->acked,
 				status, error);
 	}
-	if(m->n_open == 0 && m->n_ok == 0 && m->status == 0)
+	if(!l->copy && message_hopes(m) == 0 && m->n_ok == 0 && m->status == 0)
 		m->status = status ? status : 408;
 	leg_ready(l);
 	outbound_wait_less(l);

@@ -85,6 +85,7 @@ void job_copy_leg(struct job *j, struct relay_leg_params *to,
 	*to = *from;
 	to->leg = job_str(j, from->leg);
 	to->cpim_to = job_str(j, from->cpim_to);
+	to->cpim_add = job_str(j, from->cpim_add);
 	if(from->peer) {
 		peer = job_alloc(j, sizeof(*peer));
 		job_copy_peer(j, peer, from->peer);

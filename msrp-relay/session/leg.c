@@ -44,6 +44,8 @@ struct leg *leg_new(struct session *s, const struct relay_leg_params *p)
 	l->direction = p->direction;
 	l->transport = p->transport;
 	l->cpim_to = copy(p->cpim_to);
+	l->cpim_add = copy(p->cpim_add);
+	l->copy = p->copy;
 	worker_random_id(w, l->id, LEG_ID_LEN);
 	msrp_uri_print(path, sizeof(path), tls, slice_str(host),
 			(unsigned)(tls ? w->tls.port : w->tcp.port),
@@ -84,6 +86,7 @@ void leg_free(struct leg *l)
 	stat_sub(&w->stats, legs, 1);
 	free(l->path);
 	free(l->cpim_to);
+	free(l->cpim_add);
 	free(l->peer_path);
 	free(l->peer_host);
 	free(l->accept_types);
@@ -114,7 +117,8 @@ static bool same(const char *a, const char *b)
 bool leg_same(const struct leg *l, const struct relay_leg_params *p)
 {
 	return strcmp(l->name, p->leg) == 0 && l->direction == p->direction
-			&& l->transport == p->transport && same(l->cpim_to, p->cpim_to);
+			&& l->transport == p->transport && l->copy == p->copy
+			&& same(l->cpim_to, p->cpim_to) && same(l->cpim_add, p->cpim_add);
 }
 
 bool leg_peer_same(const struct leg *l, const struct relay_peer *p)

@@ -99,20 +99,24 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 	for(l = in->session->legs; l; l = l->next) {
 		if(l->direction != RELAY_SEND)
 			continue;
+		if(l->copy
+				&& (l->state == RELAY_LEG_CLOSED
+						|| (l->state == RELAY_LEG_FAILED && !l->bound)))
+			continue;
 		if(l->state == RELAY_LEG_CLOSED) {
 			none = none ? none : 481;
 		} else if(l->state == RELAY_LEG_FAILED && !l->bound) {
 			none = l->status > 200 ? l->status : 408;
 		} else if(!message_type_accepted(l->accept_types, h->content_type)) {
-			refused = 415;
+			refused = l->copy ? refused : 415;
 			l->status = 415;
 		} else {
 			delivery_start(m, l);
 		}
 	}
-	m->had_leg = m->n_open > 0 || refused || none;
+	m->had_leg = message_hopes(m) > 0 || refused || none;
 	/* For a kept message a leg may still come. */
-	if(m->n_open == 0 && (m->had_leg || !keep))
+	if(message_hopes(m) == 0 && (m->had_leg || !keep))
 		m->status = refused ? refused : none ? none : 481;
 	return m;
 }
@@ -189,7 +193,7 @@ void message_append(struct message *m, struct buf *b, const char *p, size_t n)
 	bool keep = m->in->session->keep, wait = keep, piece;
 	struct delivery *d, *next;
 
-	if(m->received == 0)
+	if(!m->wrapper_known)
 		message_learn(m, p, n);
 	m->received += n;
 	m->in->bytes += n;
@@ -302,6 +306,7 @@ void message_free(struct message *m)
 		if(!d->closed) {
 			d->closed = true;
 			m->n_open--;
+			m->n_copy -= d->leg->copy;
 			delivery_unqueue(d);
 		}
 		delivery_await_end(d);
@@ -324,6 +329,7 @@ void message_complete(struct message *m)
 	struct session *s = m->in->session;
 
 	m->complete = true;
+	message_learn_end(m);
 	m->in->n_unfinished--;
 	stat_add(&s->w->stats, messages_received_total, 1);
 	session_event(s, RELAY_EV_MESSAGE_RECEIVED, s->content ? NULL : m->in,
@@ -338,7 +344,7 @@ static bool decided(const struct message *m)
 
 	if(s->answer == RELAY_ANSWER_FIRST && m->n_ok > 0)
 		return true;
-	return m->n_open == 0 && (m->had_leg || !s->keep);
+	return message_hopes(m) == 0 && (m->had_leg || !s->keep);
 }
 
 void message_settle(struct message *m)
@@ -362,13 +368,14 @@ void message_settle(struct message *m)
 			in->state = RELAY_LEG_DONE;
 		}
 	}
-	if(m->n_open > 0)
+	if(message_hopes(m) > 0)
 		return;
 	if(m->success_report && m->n_ok > 0 && m->n_await == 0 && !m->reported
 			&& m->complete) {
 		m->reported = true;
 		report_send(m, 200, m->received);
 	}
-	if(ended && m->n_await == 0 && (m->aborted || !in->session->keep))
+	if(ended && m->n_open == 0 && m->n_await == 0
+			&& (m->aborted || !in->session->keep))
 		message_free(m);
 }

@@ -202,7 +202,7 @@ static size_t chunk_rest(
 {
 	struct head_rest *h = m->rest;
 
-	if(m->n_open < 2)
+	if(m->n_open < 2 || s->success_report != m->success_report)
 		return msrp_write_send_rest(to, room, s);
 	if(h == NULL)
 		h = m->rest = xcalloc(sizeof(*h));
@@ -229,7 +229,7 @@ static void chunk_send(struct delivery *d, uint64_t n, char flag)
 	char *to = conn_room(c, room);
 	struct msrp_send s = {.message_id = slice_str(m->id),
 			.content_type = type,
-			.success_report = m->success_report,
+			.success_report = m->success_report && !l->copy,
 			.failure_report = true};
 
 	s.range.start = retarget_sent(d) + 1;
@@ -268,6 +268,7 @@ bool outbound_emit(struct leg *l)
 	struct delivery *d = current(l);
 	uint64_t n;
 	bool to_end;
+	int status;
 
 	if(d == NULL || !l->bound || l->mc == NULL || l->mc->net.closing
 			|| l->n_txns >= LEG_TXNS_MAX)
@@ -288,7 +289,17 @@ bool outbound_emit(struct leg *l)
 		return true;
 	}
 	delivery_fetch(d);
-	retarget_begin(d);
+	status = retarget_begin(d);
+	if(status == 1)
+		return false;
+	if(status != 0) {
+		struct message *m = d->m;
+		delivery_close(d, status,
+				status == 413 ? "the message is larger than its max-size"
+							  : "no wrapper that could be changed");
+		message_settle(m);
+		return true;
+	}
 	n = chunk_measure(d, &to_end);
 	if(n == 0 && !(d->m->complete && to_end))
 		return false;

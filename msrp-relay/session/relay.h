@@ -105,7 +105,9 @@ struct relay_leg_params
 	const char *leg;
 	enum relay_direction direction;
 	enum relay_transport transport;
-	const char *cpim_to; /* URI for the CPIM To on this leg; NULL = as sent */
+	const char *cpim_to;  /* URI for the CPIM To on this leg; NULL = as sent */
+	const char *cpim_add; /* header line for the CPIM wrapper; NULL = none */
+	bool copy;            /* does not count for the sender's answer */
 	const struct relay_peer *peer; /* NULL: relay_leg_start follows */
 };
 

@@ -49,9 +49,12 @@ static struct delivery *find(struct delivery *list, struct slice id)
 static void success(struct delivery *d, struct msrp_range r)
 {
 	struct message *m = d->m;
+	int64_t more = retarget_extra(d); /* he counts these too */
 
 	if(r.end_any)
 		r.end = m->received;
+	else
+		r.end = (int64_t)r.end > more ? (uint64_t)((int64_t)r.end - more) : 0;
 	if(r.start <= d->reported + 1 && r.end > d->reported)
 		d->reported = r.end < d->sent ? r.end : d->sent;
 	if(d->await && d->reported >= m->received) {
@@ -88,6 +91,8 @@ void report_received(struct leg *l, const struct msrp_head *h)
 		message_settle(m);
 		return;
 	}
+	if(l->copy)
+		return;
 	if(d) {
 		m = d->m;
 		delivery_await_end(d);

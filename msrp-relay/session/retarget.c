@@ -1,34 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A CPIM To of a leg's own: one message to many, whose wrapper names the list's
- * address, reaches each recipient as if it were to him alone. The message
- * headers are written anew for the delivery and sent in place of the content's
- * first bytes; what follows is the content that all share. Only for content
- * from the control socket, whose size towards each peer the module announces.
+ * A wrapper of a leg's own: one message to many, whose wrapper names the list's
+ * address, reaches each recipient as if it were to him alone; a copy for the
+ * sender's other clients says that he sent it. The message headers are written
+ * anew for the delivery and sent in place of the content's first bytes; what
+ * follows is the content that all share. Only where the message is kept.
  * Called by outbound.c.
  */
 #include "session/session.h"
 
 #include "cpim.h"
 
-void retarget_begin(struct delivery *d)
+static int too_large(const struct delivery *d)
 {
 	const struct message *m = d->m;
-	struct slice uri = slice_str(d->leg->cpim_to);
+	uint64_t max = d->leg->peer_max_bytes;
+	uint64_t size = m->total_known && !m->complete ? m->total : m->received;
+
+	return max && (int64_t)size + retarget_extra(d) > (int64_t)max ? 413 : 0;
+}
+
+int retarget_begin(struct delivery *d)
+{
+	const struct message *m = d->m;
+	const struct leg *l = d->leg;
+	const struct cpim_edit edit = {
+			.to = slice_str(l->cpim_to), .add = slice_str(l->cpim_add)};
 	struct cpim wrapper;
 	size_t before;
 
-	if(d->leg->cpim_to == NULL || d->begun || d->head || m->wrapper == NULL
-			|| cpim_parse_head(slice_of(m->wrapper, m->wrapper_n), &wrapper)
-					!= 0)
-		return;
+	if((l->cpim_to == NULL && l->cpim_add == NULL) || d->begun || d->head)
+		return 0;
+	if(!m->wrapper_known)
+		return 1;
+	/* What is in no wrapper has no To; but it cannot say that it is a copy. */
+	if(m->wrapper == NULL
+			|| cpim_parse(slice_of(m->wrapper, m->wrapper_n), &wrapper) != 0)
+		return l->cpim_add ? 415 : 0;
 	before = (size_t)(wrapper.headers.p - m->wrapper);
-	d->head = buf_new(&d->leg->session->w->net.pool,
-			(uint32_t)(before + cpim_retarget_size(&wrapper, uri)));
+	d->head = buf_new(&l->session->w->net.pool,
+			(uint32_t)(before + cpim_edit_max(&wrapper, &edit)));
 	memcpy(d->head->data, m->wrapper, before);
 	d->head->used = (uint32_t)(before
-			+ cpim_retarget(&wrapper, uri, d->head->data + before));
+			+ cpim_edit(&wrapper, &edit, d->head->data + before));
 	d->head_for = before + wrapper.headers.n;
+	return too_large(d);
 }
 
 bool retarget_pending(const struct delivery *d)

@@ -336,7 +336,8 @@ static int do_leg_add(struct session *s, struct job *j, struct leg **out)
 	}
 	if(rc != RELAY_OK)
 		return rc;
-	if(s->closing || p->direction != RELAY_SEND || (p->cpim_to && !s->content))
+	if(s->closing || p->direction != RELAY_SEND
+			|| ((p->cpim_to || p->cpim_add || p->copy) && !s->keep))
 		return RELAY_STATE;
 	if(s->n_legs >= RELAY_LEGS_LIMIT)
 		return RELAY_LIMIT;

@@ -88,8 +88,10 @@ struct message
 	char held[MSRP_IDENT_MAX + 1]; /* transaction whose answer waits, or "" */
 	char *content_type;
 	char *wrapped;       /* type of the payload in CPIM; NULL: not known */
-	char *wrapper;       /* content: the text in front of it; NULL: no CPIM */
+	char *wrapper;       /* kept: the text in front of the payload, as far as
+						  * it is here; NULL: none */
 	size_t wrapper_n;    /* bytes of that */
+	bool wrapper_known;  /* it is all here, or there is none */
 	uint64_t chunk_at;   /* ms: when its latest chunk began */
 	uint64_t received;   /* bytes, without gaps from 1 */
 	uint64_t total;      /* announced; valid with total_known */
@@ -105,7 +107,8 @@ struct message
 	enum report_want failure_report;
 	bool success_report;
 	int n_open;  /* deliveries not decided */
-	int n_ok;    /* deliveries acknowledged whole */
+	int n_copy;  /* of them to legs that do not count for the sender */
+	int n_ok;    /* deliveries acknowledged whole, without copies */
 	int n_await; /* deliveries that wait for a success REPORT */
 	int status;  /* of the failure, once all deliveries have failed */
 };
@@ -160,7 +163,9 @@ struct leg
 
 	/* ours and the peer's side, from the command */
 	char *path;
-	char *cpim_to;   /* URI; NULL: the content goes as it is */
+	char *cpim_to;   /* URI; NULL: the To goes as it is */
+	char *cpim_add;  /* header line for the wrapper; NULL: none */
+	bool copy;       /* does not count for the sender's answer */
 	char *peer_path; /* NULL: not known */
 	char *peer_host;
 	int peer_port;
@@ -328,6 +333,11 @@ void message_fail(struct message *m, int status);
 void message_abort(struct message *m);
 /* The last of it has arrived. */
 void message_complete(struct message *m);
+/* Deliveries that may still become a 200 for the sender. */
+static inline int message_hopes(const struct message *m)
+{
+	return m->n_open - m->n_copy;
+}
 /* Much of a kept message waits for the disk. */
 bool message_full(const struct message *m);
 /* Answer, report, free: whatever has become possible. */
@@ -346,8 +356,10 @@ int content_put(struct session *s, const struct relay_put *put, bool *full);
 bool message_type_accepted(const char *list, struct slice type);
 /* As far as it is known what is in the message. */
 bool message_accepted(const struct message *m, const struct leg *l);
-/* The first content of a message is here: what is in its wrapper? */
+/* Content from the first byte on until its wrapper is known: what is in it? */
 void message_learn(struct message *m, const char *p, size_t n);
+/* No more of it comes. */
+void message_learn_end(struct message *m);
 
 /* ---- delivery.c ---- */
 void delivery_start(struct message *m, struct leg *l);
@@ -385,8 +397,9 @@ void outbound_forget(struct leg *l);
 void outbound_wait_less(struct leg *l);
 
 /* ---- retarget.c ---- */
-/* Before the first chunk: give a delivery its own CPIM To. */
-void retarget_begin(struct delivery *d);
+/* Before the first chunk: give a delivery its own wrapper. 0; 1 not enough of
+ * the message is here; or the status with which it fails. */
+int retarget_begin(struct delivery *d);
 /* Is the wrapper still to be sent? */
 bool retarget_pending(const struct delivery *d);
 /* Bytes sent, and bytes that the whole message has more, as the peer counts. */

@@ -75,12 +75,18 @@ void content_put_all(
 
 struct out out_new(int ctl, const char *id, const char *leg)
 {
+	return out_new_with(ctl, id, leg, "");
+}
+
+struct out out_new_with(
+		int ctl, const char *id, const char *leg, const char *more)
+{
 	struct out o = {
 			.leg = leg, .peer = fmt("msrp://127.0.0.1:7002/%s;tcp", leg)};
 	json_t *a = ctl_call(ctl, "leg.add",
 			fmt("{'session':'%s','leg':{'leg':'%s','direction':'send',"
-				"'transport':'tcp'}}",
-					id, leg));
+				"'transport':'tcp'%s}}",
+					id, leg, more));
 
 	cr_assert_eq(ctl_code(a), 0, "%s", json_dumps(a, 0));
 	o.path = event_text(a, "result.path");

@@ -44,6 +44,9 @@ void content_put_all(
 /* leg.add alone; leg.start of a passive leg with further members of the peer.
  */
 struct out out_new(int ctl, const char *id, const char *leg);
+/* The same with further members of the leg, ",'copy':true". */
+struct out out_new_with(
+		int ctl, const char *id, const char *leg, const char *more);
 void out_start(int ctl, const char *id, struct out *o, const char *peer);
 /* Connect and bind. */
 void out_connect(const struct rig *r, struct out *o);
