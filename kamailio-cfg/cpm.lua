@@ -15,6 +15,7 @@ local policies = {
 	"list_anonymity", -- ... and from a list (OP-13, OL-07)
 	"max_recipients", -- to how many at once (OP-14, OL-08)
 	"interworking",   -- may his messages become SMS or MMS (OP-23, OL-23)
+	"direct_delivery", -- do his other clients get copies (OP-48, OL-26)
 	"max_message",    -- how large may they be
 	"min_version",    -- how old his client (OP-02, OL-02)
 }

@@ -44,6 +44,7 @@ cpm_conf_t cpm_conf = {
 		.exploder_answer = str_init("accept"),
 		.exploder_wait = 8000,
 		.rewrite_cpim_to = 1,
+		.direct_delivery = 1,
 		.isf_mode = str_init("direct"),
 		.contacts = str_init("none"),
 		.contacts_unknown = 1,
@@ -93,6 +94,8 @@ param_export_t cpm_params[] = {
 		{"exploder_answer", PARAM_STR, &cpm_conf.exploder_answer},
 		{"exploder_wait", PARAM_INT, &cpm_conf.exploder_wait},
 		{"rewrite_cpim_to", PARAM_INT, &cpm_conf.rewrite_cpim_to},
+		{"direct_delivery", PARAM_INT, &cpm_conf.direct_delivery},
+		{"direction_prefix", PARAM_STR, &cpm_conf.direction_prefix},
 		{"isf_uri", PARAM_STR, &cpm_conf.isf_uri},
 		{"isf_mode", PARAM_STR, &cpm_conf.isf_mode},
 		{"contacts", PARAM_STR, &cpm_conf.contacts},
@@ -154,6 +157,7 @@ static int check_numbers(void)
 	bad |= check_range("exploder_wait", cpm_conf.exploder_wait, 100, 30000);
 	bad |= check_range("rewrite_cpim_to", cpm_conf.rewrite_cpim_to, 0, 1);
 	bad |= check_range("contacts_unknown", cpm_conf.contacts_unknown, 0, 1);
+	bad |= check_range("direct_delivery", cpm_conf.direct_delivery, 0, 1);
 	bad |= check_range("msrp_idle", cpm_conf.msrp_idle, 100, 86400000);
 	if(cpm_conf.hash_size & (cpm_conf.hash_size - 1)) {
 		LM_ERR("modparam hash_size is %d, must be a power of two\n",

@@ -101,6 +101,10 @@ typedef struct cpm_conf
 	int exploder_wait;     /* ms until an aggregate is answered anyhow */
 	int rewrite_cpim_to;   /* 1: CPIM To becomes the recipient */
 
+	/* copies for the sender's other clients */
+	int direct_delivery;  /* 1: they get them */
+	str direction_prefix; /* of Message-Direction in the wrapper; mostly none */
+
 	/* interworking */
 	str isf_uri;           /* SIP URI of the ISF; empty: none */
 	str isf_mode;          /* "direct" or "core" */

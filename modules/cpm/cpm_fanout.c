@@ -10,6 +10,7 @@
 #include "../../core/dprint.h"
 #include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
+#include "cpm_direct.h"
 #include "cpm_pace.h"
 #include "cpm_session.h"
 
@@ -57,6 +58,7 @@ void cpm_fanout_free(cpm_fanout_t *f)
 {
 	cpm_rcpts_free(&f->rcpts);
 	cpm_strs_free(&f->texts);
+	cpm_direct_free(f->direct);
 	shm_free(f);
 }
 

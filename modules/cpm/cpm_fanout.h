@@ -65,6 +65,8 @@ typedef struct cpm_fanout
 	uint64_t answer_at; /* ms: the sender is answered whatever has come */
 	cpm_rcpts_t *rcpts; /* owned */
 	cpm_strs_t *texts;  /* CPM_F_*, owned */
+	struct cpm_direct *direct; /* copies for the sender's other clients, not
+								* sent yet; owned; may be NULL */
 	struct socket_info *sock;
 	uint32_t out;        /* requests on their way */
 	uint32_t ok, failed; /* recipients decided */

@@ -14,6 +14,7 @@
 #include "cpm_b2b.h"
 #include "cpm_b2b_text.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_fanout.h"
 #include "cpm_isf.h"
 #include "cpm_pace.h"
@@ -105,8 +106,11 @@ static cpm_fanout_t *build(sip_msg_t *msg, uint64_t id, cpm_list_message_t *m)
 	f->interworking = cpm_req(msg)->interworking && cpm_isf_is_there();
 	f->rewrite_to = cpm_conf.rewrite_cpim_to != 0;
 	f->texts = texts(msg, m);
-	if(f->texts)
+	if(f->texts) {
+		f->direct = cpm_direct_new(msg, m->text, m->service,
+				cpm_strs_get(f->texts, CPM_F_HEADERS));
 		return f;
+	}
 	cpm_fanout_free(f);
 	return NULL;
 }

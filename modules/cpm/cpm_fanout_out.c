@@ -12,6 +12,7 @@
 #include "../../core/parser/parse_rr.h"
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_evroute.h"
 #include "cpm_fanout.h"
 #include "cpm_isf.h"
@@ -255,6 +256,7 @@ static void decide(const struct out *o, int code)
 {
 	cpm_fanout_t *f = cpm_fanout_lock(o->id);
 	bool ok = code >= 200 && code < 300, all;
+	cpm_direct_t *direct = NULL;
 	unsigned n_ok, n_failed;
 	int final;
 
@@ -268,10 +270,14 @@ static void decide(const struct out *o, int code)
 	f->r[o->n].code = (uint16_t)code;
 	f->moved_ms = cpm_now_ms();
 	f->out--;
-	if(ok)
+	if(ok) {
 		f->ok++;
-	else
+		/* one has taken it: so it is sent, also for the sender's others */
+		direct = f->direct;
+		f->direct = NULL;
+	} else {
 		note_failure(f, code);
+	}
 	n_ok = f->ok;
 	n_failed = f->failed;
 	all = n_ok + n_failed == f->rcpts->n;
@@ -286,6 +292,8 @@ static void decide(const struct out *o, int code)
 				CPM_ID_ARG(o->id), n_ok, n_failed);
 	if(final)
 		answer(o->id, final);
+	if(direct)
+		cpm_direct_send(direct);
 }
 
 int cpm_fanout_send(uint64_t id, unsigned n)

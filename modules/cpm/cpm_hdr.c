@@ -136,8 +136,7 @@ str cpm_hdr_get(sip_msg_t *msg, const char *name)
 	return v;
 }
 
-/* A folded value has line breaks in it: they become blanks. */
-static void add_unfolded(cpm_buf_t *b, str v)
+void cpm_hdr_add_value(cpm_buf_t *b, str v)
 {
 	int from = b->len;
 
@@ -160,7 +159,7 @@ int cpm_hdr_copy(cpm_buf_t *b, sip_msg_t *msg, const char *name)
 			continue;
 		cpm_buf_lit(b, name);
 		cpm_buf_lit(b, ": ");
-		add_unfolded(b, v);
+		cpm_hdr_add_value(b, v);
 		cpm_buf_lit(b, "\r\n");
 		n++;
 	}
@@ -301,7 +300,7 @@ void cpm_hdr_name_addr(cpm_buf_t *b, str display, str uri)
 {
 	trim(&display);
 	if(display.len > 0) {
-		add_unfolded(b, display);
+		cpm_hdr_add_value(b, display);
 		cpm_buf_lit(b, " ");
 	}
 	cpm_buf_lit(b, "<");
@@ -348,7 +347,7 @@ void cpm_hdr_contact_features(cpm_buf_t *b, sip_msg_t *msg)
 			all.len--;
 		trim(&all);
 		cpm_buf_lit(b, ";");
-		add_unfolded(b, all);
+		cpm_hdr_add_value(b, all);
 	}
 }
 

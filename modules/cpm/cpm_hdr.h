@@ -61,6 +61,9 @@ hdr_field_t *cpm_hdr_next(
 /* Value of the first field of that name without blanks around; empty: none. */
 str cpm_hdr_get(sip_msg_t *msg, const char *name);
 
+/* Append a value; a folded one has line breaks in it: they become blanks. */
+void cpm_hdr_add_value(cpm_buf_t *b, str v);
+
 /* Copy every field of that name, each on a line of its own; their number. */
 int cpm_hdr_copy(cpm_buf_t *b, sip_msg_t *msg, const char *name);
 

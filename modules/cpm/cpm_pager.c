@@ -16,6 +16,7 @@
 #include "cpm_b2b_in.h"
 #include "cpm_check.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_exploder.h"
 #include "cpm_fanout.h"
 #include "cpm_isf.h"
@@ -66,8 +67,9 @@ static bool is_large(sip_msg_t *msg, struct slice text)
 	return text.n > (size_t)cpm_req(msg)->pager_limit;
 }
 
-/* Receivers insist on the ids that older senders do not have. */
-static int add_ids(sip_msg_t *msg)
+/* Receivers insist on the ids that older senders do not have.
+ * @param made the lines that were added; they live as long as the request */
+static int add_ids(sip_msg_t *msg, str *made)
 {
 	static const char *const names[] = {"Conversation-ID", "Contribution-ID"};
 	cpm_buf_t b = {0};
@@ -80,6 +82,7 @@ static int add_ids(sip_msg_t *msg)
 		cpm_id_random(hex);
 		cpm_buf_fmt(&b, "%s: %s\r\n", names[i], hex);
 	}
+	*made = cpm_buf_get(&b);
 	return cpm_hdr_insert(msg, &b);
 }
 
@@ -120,6 +123,7 @@ int cpm_pager(sip_msg_t *msg)
 {
 	const char *detail = NULL;
 	const char *no = cpm_check(msg);
+	str ids = {NULL, 0};
 	struct slice text;
 
 	if(no == NULL && ki_cpm_service_header(msg) < 0)
@@ -134,15 +138,17 @@ int cpm_pager(sip_msg_t *msg)
 			return 0;
 	}
 	if(no == NULL
-			&& (add_ids(msg) < 0 || cpm_trust_apply(msg) < 0
+			&& (add_ids(msg, &ids) < 0 || cpm_trust_apply(msg) < 0
 					|| cpm_loop_mark(msg, CPM_CASE_ORIG) < 0))
 		no = "memory";
 	if(no == NULL)
 		no = direct(msg);
-	if(no)
+	if(no) {
 		cpm_reject(msg, no, detail, (str){NULL, 0});
-	else
+	} else {
+		cpm_direct_on_answer(msg, text, ids); /* OP-48 */
 		relay(msg);
+	}
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "cpm_b2b_in.h"
 #include "cpm_clients.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_exploder.h"
 #include "cpm_fanout.h"
 #include "cpm_isf.h"
@@ -62,8 +63,9 @@ int cpm_sip_mod_init(void)
 		LM_ERR("no shared memory for %d slots\n", cpm_conf.hash_size);
 		return -1;
 	}
-	if(cpm_exploder_init() < 0 || cpm_isf_init() < 0 || cpm_isf_msg_init() < 0
-			|| cpm_pace_init() < 0 || cpm_fanout_init() < 0)
+	if(cpm_direct_init() < 0 || cpm_exploder_init() < 0 || cpm_isf_init() < 0
+			|| cpm_isf_msg_init() < 0 || cpm_pace_init() < 0
+			|| cpm_fanout_init() < 0)
 		return -1;
 	if(cpm_req_init() < 0 || cpm_trust_init() < 0 || cpm_loop_init() < 0
 			|| cpm_reject_init() < 0 || cpm_timer_mod_init() < 0

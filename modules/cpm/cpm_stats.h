@@ -20,6 +20,9 @@ typedef enum cpm_stat
 	CPM_STAT_EXPLODER_FAILED, /* recipients that were not reached */
 	CPM_STAT_ISF_TRIED,       /* messages sent to the ISF */
 	CPM_STAT_ISF_OK,          /* of these, taken by it */
+	CPM_STAT_DIRECT,          /* copies sent to senders' other clients */
+	CPM_STAT_DIRECT_OK,       /* of these, taken */
+	CPM_STAT_DIRECT_FAILED,   /* of these, not taken */
 	CPM_STAT_DELIVERED,       /* sessions whose message was acknowledged */
 	CPM_STAT_BYTES,           /* bytes of delivered large messages */
 	CPM_STAT_RETRANSMITS,     /* retransmitted INVITEs of sessions */
