@@ -105,6 +105,8 @@ static void keep(struct ua *ua, const char *text)
 		sscanf(text, "%15s", method);
 	}
 	memcpy(m->method, method, sizeof(method));
+	for(struct sip *e = ua->first; e && !m->again; e = e->next)
+		m->again = strcmp(e->text, m->text) == 0;
 	*ua->last = m;
 	ua->last = &m->next;
 }
@@ -153,6 +155,9 @@ struct sip *ua_poll(
 		unsigned long now;
 
 		for(struct sip *m = ua->first; m; m = m->next) {
+			/* a retransmission is nobody's first request */
+			if(m->again && m->code == 0 && call_id == NULL)
+				continue;
 			if(!m->taken && fits(m, what, call_id)) {
 				m->taken = true;
 				return m;
@@ -179,15 +184,26 @@ struct sip *ua_wait(
 	return m;
 }
 
-int ua_count(struct ua *ua, const char *what, const char *call_id)
+static int count(
+		struct ua *ua, const char *what, const char *call_id, bool again)
 {
 	int n = 0;
 
 	while(receive(ua, 0))
 		;
 	for(struct sip *m = ua->first; m; m = m->next)
-		n += fits(m, what, call_id);
+		n += (again || !m->again) && fits(m, what, call_id);
 	return n;
+}
+
+int ua_count(struct ua *ua, const char *what, const char *call_id)
+{
+	return count(ua, what, call_id, false);
+}
+
+int ua_count_all(struct ua *ua, const char *what, const char *call_id)
+{
+	return count(ua, what, call_id, true);
 }
 
 void ua_idle(struct ua *ua, int ms)

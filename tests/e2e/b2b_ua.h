@@ -25,6 +25,7 @@ struct sip
 	char method[16];  /* of the request line, or of CSeq */
 	unsigned long at; /* ms since the socket was opened */
 	bool taken;
+	bool again; /* the same bytes have come before: a retransmission */
 	struct sip *next;
 };
 
@@ -72,8 +73,10 @@ struct sip *ua_poll(
 struct sip *ua_wait(
 		struct ua *ua, const char *what, const char *call_id, int timeout_ms);
 
-/* How many fitting messages have come so far, taken or not. */
+/* How many fitting messages have come so far, taken or not: retransmissions
+ * count once, since a machine under load brings them; _all: each counts. */
 int ua_count(struct ua *ua, const char *what, const char *call_id);
+int ua_count_all(struct ua *ua, const char *what, const char *call_id);
 
 /* Read what there is for so long, answering nothing. */
 void ua_idle(struct ua *ua, int ms);
