@@ -3,12 +3,12 @@
 # msrp-relay and msrp-relayctl. Every .c of the folders below belongs to the
 # daemon; tests link all of them but main.c (RELAY_LIB_SRC).
 
-RELAY_DIRS = msrp net session stats ctl conf http log daemon
+RELAY_DIRS = msrp net session store stats ctl conf http log daemon
 RELAY_LIB_SRC = $(foreach d,$(RELAY_DIRS),$(wildcard msrp-relay/$(d)/*.c))
 RELAY_SRC = msrp-relay/main.c $(RELAY_LIB_SRC) $(PROTO_PLAIN_SRC)
 RELAYCTL_SRC = $(wildcard msrp-relay/relayctl/*.c) msrp-relay/log/log.c $(PROTO_PLAIN_SRC)
 
-RELAY_PKGS = libuv jansson inih libssl libcrypto libsystemd
+RELAY_PKGS = libuv jansson inih libssl libcrypto libsystemd sqlite3 libpq
 RELAY_PKG_CFLAGS := $(shell pkg-config --cflags $(RELAY_PKGS) 2>/dev/null)
 RELAY_LIBS := $(shell pkg-config --libs $(RELAY_PKGS) 2>/dev/null) -lpthread
 RELAYCTL_LIBS := $(shell pkg-config --libs jansson 2>/dev/null)

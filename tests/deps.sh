@@ -9,7 +9,7 @@ packages=(
 	# build
 	gcc make pkg-config libc6-dev dpkg-dev git ca-certificates
 	libxml2-dev libuv1-dev libcurl4-openssl-dev libssl-dev libjansson-dev
-	libinih-dev uthash-dev libsqlite3-dev libsystemd-dev
+	libinih-dev uthash-dev libsqlite3-dev libpq-dev libsystemd-dev
 	xsltproc docbook-xml docbook-xsl lynx mandoc
 	# Kamailio
 	kamailio kamailio-presence-modules kamailio-sqlite-modules
@@ -18,7 +18,7 @@ packages=(
 	# tests, lab, demo
 	netbase libcriterion-dev libsofia-sip-ua-dev clang libclang-rt-14-dev
 	clang-format sip-tester tshark tcpdump socat jq openssl procps iproute2
-	imagemagick curl haproxy nginx-light libnginx-mod-stream
+	postgresql imagemagick curl haproxy nginx-light libnginx-mod-stream
 )
 
 missing=()

@@ -6,7 +6,7 @@
 #   tests/e2e/*.c        end-to-end tests over the lab; all land in e2e-tests
 #   tests/fuzz/fuzz_*.c  one libFuzzer program each, seeds in tests/fuzz/corpus
 
-TEST_PKGS = jansson libuv openssl inih libsystemd libxml-2.0
+TEST_PKGS = jansson libuv openssl inih libsystemd libxml-2.0 sqlite3 libpq
 TEST_CFLAGS = $(CFLAGS_ALL) -pthread -I. -Imodules/cpm/proto -Imsrp-relay -Itests -Itests/msrp -Itests/client \
 	$(shell pkg-config --cflags $(TEST_PKGS) criterion 2>/dev/null | sed 's/-I/-isystem /g')
 TEST_LIBS = $(shell pkg-config --libs $(TEST_PKGS) criterion 2>/dev/null) -pthread
