@@ -14,35 +14,8 @@
 #include <unistd.h>
 
 #include "cl_out.h"
+#include "cl_in.h"
 #include "cl_receive.h"
-
-#define LINGER_MS 2000 /* for a BYE after the connection broke */
-
-enum in_state
-{
-	IN_RINGING,  /* no final answer yet */
-	IN_ANSWERED, /* 200 sent, ACK awaited */
-	IN_OPEN,     /* the MSRP session is being used */
-	IN_LEAVING   /* we sent BYE, or the dialog is gone */
-};
-
-struct cl_in
-{
-	struct cl_handle h; /* first: nua's hmagic points here */
-	struct cl_in *next;
-	struct client *c;
-	nua_handle_t *nh;
-	enum in_state state;
-	json_t *e; /* the INVITE as an event */
-	struct cl_sdp offer, answer;
-	char *sdp;
-	int listen_fd;
-	int64_t answer_at_ms, bye_at_ms; /* 0 = never */
-	struct peer_session *msrp;
-	int fd; /* of the entity's file; -1 = none yet */
-	char *tmp, *id;
-	bool received;
-};
 
 static struct cl_in *all;
 
@@ -59,7 +32,7 @@ static void tmp_drop(struct cl_in *in)
 }
 
 /* The only way out of a dialog; counts for --count. */
-static void in_free(struct cl_in *in)
+void cl_in_free(struct cl_in *in)
 {
 	struct client *c = in->c;
 	struct cl_in **at = &all;
@@ -79,7 +52,7 @@ static void in_free(struct cl_in *in)
 	cl_receive_counted(c);
 }
 
-static void failed(struct cl_in *in, const char *why)
+void cl_in_failed(struct cl_in *in, const char *why)
 {
 	json_t *e = json_deep_copy(in->e);
 
@@ -111,6 +84,12 @@ static int on_data(void *arg, const char *id, uint64_t offset, struct slice d)
 
 	if(c->o.max_bytes && offset + d.n > c->o.max_bytes)
 		return -EFBIG;
+	if(c->o.drop_at && offset + d.n >= c->o.drop_at) {
+		cl_in_failed(in, "--drop-at");
+		in->bye_at_ms = peer_now_ms() + CL_IN_LINGER_MS;
+		peer_session_close(&in->msrp);
+		return 0;
+	}
 	if(in->fd < 0) {
 		char unique[17];
 
@@ -158,7 +137,7 @@ static int on_received(void *arg, const struct peer_incoming *m)
 	tmp_drop(in);
 	if(rc != 0) {
 		json_decref(e);
-		failed(in, rc == -EBADMSG ? "not message/cpim" : strerror(-rc));
+		cl_in_failed(in, rc == -EBADMSG ? "not message/cpim" : strerror(-rc));
 		return rc == -EBADMSG ? 400 : 413;
 	}
 	in->received = true;
@@ -181,8 +160,8 @@ static void on_failed(void *arg, int rc, const char *why)
 	(void)rc;
 	if(in->received || in->state != IN_OPEN)
 		return;
-	failed(in, why);
-	in->bye_at_ms = peer_now_ms() + LINGER_MS;
+	cl_in_failed(in, why);
+	in->bye_at_ms = peer_now_ms() + CL_IN_LINGER_MS;
 }
 
 static const struct peer_session_ops ops = {.accept = on_accept,
@@ -255,7 +234,7 @@ static const char *answer_make(struct cl_in *in)
 	return NULL;
 }
 
-static int session_start(struct cl_in *in)
+int cl_in_start(struct cl_in *in)
 {
 	struct client *c = in->c;
 	char host[128] = "";
@@ -308,17 +287,13 @@ static void answer(struct cl_in *in)
 	cl_event_text(e, "event", "refused");
 	cl_event_text(e, "reason", fault);
 	cl_event_print(e);
-	in_free(in);
+	cl_in_free(in);
 }
 
-void cl_accept_invite(struct client *c, nua_handle_t *nh, struct cl_handle *h,
-		const sip_t *sip)
+struct cl_in *cl_in_new(struct client *c, nua_handle_t *nh)
 {
 	struct cl_in *in = calloc(1, sizeof(*in));
-	struct slice sdp = cl_sdp_of(sip);
-	json_t *e;
 
-	(void)h;
 	if(!in)
 		abort();
 	in->h.kind = CL_H_IN;
@@ -328,6 +303,17 @@ void cl_accept_invite(struct client *c, nua_handle_t *nh, struct cl_handle *h,
 	in->next = all;
 	all = in;
 	nua_handle_bind(nh, (nua_hmagic_t *)&in->h);
+	return in;
+}
+
+void cl_accept_invite(struct client *c, nua_handle_t *nh, struct cl_handle *h,
+		const sip_t *sip)
+{
+	struct cl_in *in = cl_in_new(c, nh);
+	struct slice sdp = cl_sdp_of(sip);
+	json_t *e;
+
+	(void)h;
 	in->e = cl_event_new("received");
 	cl_event_text(in->e, "mode", "large");
 	cl_event_sip(in->e, sip);
@@ -340,13 +326,14 @@ void cl_accept_invite(struct client *c, nua_handle_t *nh, struct cl_handle *h,
 		return;
 	if(cl_sdp_parse(sdp, c->o.chunk_attr, &in->offer) != 0) {
 		respond(in, 488, NULL);
-		failed(in, "no usable SDP in the INVITE");
-		in_free(in);
+		cl_in_failed(in, "no usable SDP in the INVITE");
+		cl_in_free(in);
 		return;
 	}
-	if(c->o.ring_ms > 0) {
+	if(c->o.ring_ms > 0)
 		respond(in, 180, NULL);
-		in->answer_at_ms = peer_now_ms() + c->o.ring_ms;
+	if(c->o.ring_ms > 0 || c->o.answer_after_ms > 0) {
+		in->answer_at_ms = peer_now_ms() + c->o.ring_ms + c->o.answer_after_ms;
 		return;
 	}
 	answer(in);
@@ -376,8 +363,10 @@ void cl_accept_event(struct client *c, struct cl_handle *h, nua_event_t event,
 	struct cl_in *in = (struct cl_in *)h;
 	int rc;
 
-	(void)phrase;
 	switch(event) {
+		case nua_r_invite:
+			cl_fetch_answered(in, status, phrase, sip);
+			break;
 		case nua_i_invite:
 			/* A session refresh: the same description again. */
 			if(in->state != IN_RINGING && in->sdp)
@@ -387,7 +376,7 @@ void cl_accept_event(struct client *c, struct cl_handle *h, nua_event_t event,
 			if(in->state != IN_ANSWERED)
 				break;
 			in->state = IN_OPEN;
-			rc = session_start(in);
+			rc = cl_in_start(in);
 			if(rc != 0)
 				on_failed(in, rc, strerror(-rc));
 			break;
@@ -397,17 +386,17 @@ void cl_accept_event(struct client *c, struct cl_handle *h, nua_event_t event,
 		case nua_i_bye:
 			cl_receive_respond(c, in->nh, 200, NULL);
 			ended(in, "bye", sip);
-			in_free(in);
+			cl_in_free(in);
 			break;
 		case nua_r_bye:
 			if(status < 200
 					|| ((status == 401 || status == 407)
 							&& cl_sip_authenticate(c, in->nh, &in->h, sip)))
 				break;
-			in_free(in);
+			cl_in_free(in);
 			break;
 		case nua_i_terminated:
-			in_free(in);
+			cl_in_free(in);
 			break;
 		default:
 			break;

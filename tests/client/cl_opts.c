@@ -78,6 +78,11 @@ static const struct row rows[] = {
 		{"register", NULL, FLAG(do_register), "send: register first"},
 		{"no-register", NULL, SPECIAL(O_NO_REGISTER),
 				"receive: do not register"},
+		{"tags", "LIST", STRING(tags),
+				"CPM services to register: default msg,largemsg,deferred; "
+				"\"\": none"},
+		{"subscribe", "URI", STRING(subscribe),
+				"receive: SUBSCRIBE there to the event deferred-messages"},
 		{"no-unregister", NULL, FLAG(keep_registration),
 				"stay registered on exit"},
 		{"register-expires", "SECONDS", INT(register_expires, 604800),
@@ -142,6 +147,8 @@ static const struct row rows[] = {
 		{"raw", NULL, FLAG(raw), "write the whole CPIM entity instead"},
 		{"ring", "MS", INT(ring_ms, 600000),
 				"180 first, the final answer so much later"},
+		{"answer-after", "MS", INT(answer_after_ms, 600000),
+				"the final answer so much later, nothing before it"},
 		{"answer-code", "N", SPECIAL(O_ANSWER_CODE),
 				"answer with this SIP status"},
 		{"no-answer", NULL, FLAG(no_answer), "give no final answer"},
@@ -149,10 +156,15 @@ static const struct row rows[] = {
 		{"no-display", NULL, FLAG(no_display), "send no displayed report"},
 		{"msrp-answer", "CODE[@BYTE]", SPECIAL(O_MSRP_ANSWER),
 				"MSRP status for chunks from this byte on; 0: none at all"},
+		{"drop-at", "BYTE", U64(drop_at, UINT64_MAX),
+				"close the MSRP connection when this byte has come"},
 		{"rate", "BYTES", U64(rate, UINT64_MAX / 1000000),
 				"read at most so many bytes a second"},
 		{"max-bytes", "N", U64(max_bytes, UINT64_MAX),
 				"largest message that is taken"},
+		{"ref", "REF", STRING(ref),
+				"fetch: reference of the deferred message; --to is the "
+				"function's address, default sip:deferred@DOMAIN"},
 		{HEADING, "MSRP"},
 		{"setup", "actpass|active|passive", SPECIAL(O_SETUP),
 				"role that is offered (actpass) or answered (active)"},
@@ -182,7 +194,7 @@ static const struct row rows[] = {
 
 static void help(void)
 {
-	puts("Usage: cpm-client register|send|receive|match [OPTION]...\n"
+	puts("Usage: cpm-client register|send|receive|fetch|match [OPTION]...\n"
 		 "\n"
 		 "An OMA CPM client: standalone messages in pager and large message "
 		 "mode.\nPrints one JSON object a line for every event.\n");
@@ -352,10 +364,11 @@ static void special_option(struct cl_opts *o, const struct row *r, char *arg)
 
 static void command_read(struct cl_opts *o, int argc, char **argv)
 {
-	static const char *const names[] = {"register", "send", "receive", "match"};
+	static const char *const names[] = {
+			"register", "send", "receive", "fetch", "match"};
 
 	if(argc > 1)
-		for(int i = 0; i < 4; i++)
+		for(int i = 0; i < 5; i++)
 			if(strcmp(argv[1], names[i]) == 0) {
 				o->command = (enum cl_command)i;
 				return;
@@ -369,7 +382,7 @@ static void command_read(struct cl_opts *o, int argc, char **argv)
 		help();
 		exit(CL_OK);
 	}
-	usage("the first word is register, send, receive or match");
+	usage("the first word is register, send, receive, fetch or match");
 }
 
 static void check(struct cl_opts *o)
@@ -386,6 +399,14 @@ static void check(struct cl_opts *o)
 		o->password = getenv("CPM_PASSWORD");
 	if(o->parallel < 1)
 		usage("--parallel is at least 1");
+	if(o->command == CL_FETCH) {
+		if(!o->ref)
+			usage("fetch wants --ref");
+		if(o->timeout_s < 0)
+			o->timeout_s = 60;
+		if(o->n_to == 0)
+			o->to[o->n_to++] = address(o, "deferred");
+	}
 	if(o->command != CL_SEND)
 		return;
 	if(!o->text && o->n_files == 0)
@@ -409,6 +430,7 @@ void cl_opts_parse(struct cl_opts *o, int argc, char **argv)
 
 	*o = (struct cl_opts){.out = ".",
 			.register_expires = 600,
+			.tags = "msg,largemsg,deferred",
 			.min_se = 90,
 			.user_agent = "CPM-client/OMA2.2 cpm-client/" CPM_VERSION,
 			.setup = CL_SETUP_ACTPASS,
@@ -418,7 +440,7 @@ void cl_opts_parse(struct cl_opts *o, int argc, char **argv)
 			.count = -1,
 			.parallel = 1};
 	command_read(o, argc, argv);
-	o->do_register = o->command != CL_SEND;
+	o->do_register = o->command != CL_SEND && o->command != CL_FETCH;
 	for(size_t i = 0; i < ROWS; i++)
 		if(rows[i].name)
 			longs[n++] = (struct option){rows[i].name,
@@ -449,7 +471,7 @@ void cl_opts_parse(struct cl_opts *o, int argc, char **argv)
 	if(optind < argc)
 		usage("what is \"%s\"?", argv[optind]);
 	if(o->count < 0)
-		o->count = o->command == CL_SEND ? 1 : 0;
+		o->count = o->command == CL_SEND || o->command == CL_FETCH;
 	check(o);
 	if(o->timeout_s < 0)
 		o->timeout_s = 0;

@@ -20,6 +20,17 @@
 #include "cl_imdn.h"
 #include "cl_message.h"
 
+/* A pager message whose answer --answer-after puts off. */
+struct late
+{
+	struct late *next;
+	nua_handle_t *nh;
+	nua_saved_event_t saved[1];
+	int status;
+	int64_t at_ms;
+};
+static struct late *lates;
+
 void cl_sha256(struct slice in, char out[65])
 {
 	unsigned char d[EVP_MAX_MD_SIZE];
@@ -277,8 +288,8 @@ int cl_receive_entity(struct client *c, json_t *e, struct slice entity,
 void cl_receive_counted(struct client *c)
 {
 	c->received++;
-	if(c->o.command == CL_RECEIVE && c->o.count > 0
-			&& c->received >= c->o.count)
+	if((c->o.command == CL_RECEIVE || c->o.command == CL_FETCH)
+			&& c->o.count > 0 && c->received >= c->o.count)
 		c->done = true; /* the tick stops when all is quiet */
 }
 
@@ -310,6 +321,42 @@ void cl_receive_respond(
 	free(extra);
 }
 
+static void put_off(struct client *c, nua_handle_t *nh, int status)
+{
+	struct late *l = calloc(1, sizeof(*l));
+
+	if(!l)
+		abort();
+	*l = (struct late){.next = lates,
+			.nh = nh,
+			.status = status,
+			.at_ms = peer_now_ms() + c->o.answer_after_ms};
+	nua_save_event(c->nua, l->saved);
+	lates = l;
+	c->reports_running++; /* as busy as with a report */
+}
+
+void cl_receive_tick(struct client *c)
+{
+	struct late **at = &lates, *l;
+
+	while((l = *at) != NULL) {
+		const char *phrase = sip_status_phrase(l->status);
+
+		if(peer_now_ms() < l->at_ms && !c->stopping) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		nua_respond(l->nh, l->status, phrase ? phrase : "Refused",
+				NUTAG_WITH_SAVED(l->saved), TAG_END());
+		nua_destroy_event(l->saved);
+		nua_handle_destroy(l->nh);
+		free(l);
+		c->reports_running--;
+	}
+}
+
 void cl_receive_message(struct client *c, nua_handle_t *nh, const sip_t *sip)
 {
 	json_t *e = cl_event_new("received");
@@ -327,6 +374,9 @@ void cl_receive_message(struct client *c, nua_handle_t *nh, const sip_t *sip)
 		status = c->o.answer_code;
 		cl_event_text(e, "event", "refused");
 		json_object_set_new(e, "answered", json_integer(status));
+	} else if(cl_watch_is_list(sip)) {
+		cl_event_text(e, "event", "deferred_list");
+		cl_watch_list(e, sip);
 	} else if(!type || strcasecmp(type, "message/cpim") != 0) {
 		status = 415;
 		cl_event_text(e, "event", "refused");
@@ -341,11 +391,13 @@ void cl_receive_message(struct client *c, nua_handle_t *nh, const sip_t *sip)
 			json_object_set_new(e, "answered", json_integer(status));
 		}
 	}
-	if(!c->o.no_answer)
+	if(!c->o.no_answer && c->o.answer_after_ms > 0)
+		put_off(c, nh, status);
+	else if(!c->o.no_answer)
 		cl_receive_respond(c, nh, status,
 				status == c->o.answer_code ? c->o.answer_reason : NULL);
 	cl_event_print(e);
-	if(!c->o.no_answer)
+	if(!c->o.no_answer && c->o.answer_after_ms == 0)
 		nua_handle_destroy(nh);
 	cl_receive_counted(c);
 }

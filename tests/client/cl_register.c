@@ -15,12 +15,31 @@
 #define RETRY_MIN_MS 2000
 #define RETRY_MAX_MS 60000
 
-#define ICSI(x) "urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm." x
+#define ICSI "urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm."
+
+/* "msg,largemsg" as the value of the feature tag; to be freed. */
+static char *icsi_list(const char *tags)
+{
+	struct slice rest = slice_str(tags), one;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if(!f)
+		abort();
+	while(rest.n > 0) {
+		one = slice_cut(rest, ',', &rest);
+		fprintf(f, "%s%.*s%s", ICSI, SLICE_ARG(one), rest.n > 0 ? "," : "");
+	}
+	if(fclose(f) != 0)
+		abort();
+	return text;
+}
 
 void cl_register_start(struct client *c)
 {
-	char *contact = cl_sip_contact(
-			c, ICSI("msg") "," ICSI("largemsg") "," ICSI("deferred"));
+	char *icsi = icsi_list(c->o.tags);
+	char *contact = cl_sip_contact(c, icsi);
 	char registrar[300], expires[16];
 
 	snprintf(expires, sizeof(expires), "%d", c->o.register_expires);
@@ -32,6 +51,7 @@ void cl_register_start(struct client *c)
 			SIPTAG_CONTACT_STR(contact), SIPTAG_SUPPORTED_STR("gruu, path"),
 			SIPTAG_EXPIRES_STR(expires), TAG_END());
 	free(contact);
+	free(icsi);
 }
 
 /* Our own binding in the 200: the one with our instance. */
@@ -91,8 +111,11 @@ static void registered(struct client *c, const sip_t *sip)
 	cl_event_print(e);
 	if(again)
 		return;
+	cl_watch_start(c);
 	if(c->o.command == CL_SEND)
 		cl_send_next(c);
+	else if(c->o.command == CL_FETCH)
+		cl_fetch_start(c);
 	else if(c->o.command == CL_REGISTER && c->o.timeout_s == 0)
 		cl_stop(c, CL_OK);
 }

@@ -120,8 +120,9 @@ char *cl_sip_contact(const struct client *c, const char *icsi)
 				c->o.tcp ? ";transport=tcp" : "");
 	if(rc < 0)
 		abort();
-	if(asprintf(&s, "<%s>;+g.3gpp.icsi-ref=\"%s\";+sip.instance=\"<%s>\"", uri,
-			   icsi, c->instance)
+	if(asprintf(&s, "<%s>%s%s%s;+sip.instance=\"<%s>\"", uri,
+			   icsi[0] ? ";+g.3gpp.icsi-ref=\"" : "", icsi, icsi[0] ? "\"" : "",
+			   c->instance)
 			< 0)
 		abort();
 	free(uri);
@@ -182,6 +183,8 @@ static void on_event(nua_event_t event, int status, char const *phrase,
 	}
 	if(h->kind == CL_H_REGISTER)
 		cl_register_event(c, event, status, phrase, sip);
+	else if(h->kind == CL_H_WATCH)
+		cl_watch_event(c, h, event, status, phrase, sip);
 	else if(h->kind == CL_H_OUT)
 		cl_send_event(c, h, event, status, phrase, sip);
 	else
@@ -234,8 +237,9 @@ static nua_t *nua_start(struct client *c)
 			NUTAG_OUTBOUND("no-outbound no-natify "
 						   "no-gruuize no-validate "
 						   "no-options-keepalive"),
-			SIPTAG_ALLOW_STR(
-					"INVITE, ACK, BYE, CANCEL, UPDATE, OPTIONS, MESSAGE"),
+			SIPTAG_ALLOW_STR("INVITE, ACK, BYE, CANCEL, UPDATE, OPTIONS, "
+							 "MESSAGE, NOTIFY"),
+			NUTAG_ALLOW_EVENTS("deferred-messages"),
 			SIPTAG_SUPPORTED_STR("timer"), NUTAG_USER_AGENT(c->o.user_agent),
 			NUTAG_AUTOANSWER(0), NUTAG_AUTOALERT(0), NUTAG_SESSION_TIMER(0),
 			NUTAG_MIN_SE((unsigned)c->o.min_se), NUTAG_UPDATE_REFRESH(1),
@@ -284,6 +288,10 @@ void cl_stop(struct client *c, enum cl_exit code)
 		c->unregistering = true;
 		c->reg.auth_tries = 0;
 		nua_unregister(c->reg_nh, TAG_END());
+		return;
+	}
+	if(c->registered && c->o.keep_registration) {
+		su_root_break(c->root); /* nua's shutdown would unregister */
 		return;
 	}
 	nua_shutdown(c->nua);

@@ -41,6 +41,7 @@ enum cl_command
 	CL_REGISTER,
 	CL_SEND,
 	CL_RECEIVE,
+	CL_FETCH,
 	CL_MATCH
 };
 enum cl_mode
@@ -60,6 +61,8 @@ struct cl_opts
 	bool tcp;
 	const char *identity, *from, *user_agent;
 	bool do_register, keep_registration, gruu;
+	const char *tags;      /* last parts of the registered ICSIs, comma list */
+	const char *subscribe; /* to the deferred messages of this address */
 	int register_expires;
 	int min_se; /* smallest session interval; RFC 4028: 90 s */
 
@@ -85,7 +88,9 @@ struct cl_opts
 	const char *out;
 	const char *events, *folder; /* match */
 	bool no_answer, raw, no_imdn, no_display;
-	int answer_code, ring_ms;
+	int answer_code, ring_ms, answer_after_ms;
+	uint64_t drop_at; /* hang the MSRP connection up after so many bytes */
+	const char *ref;  /* fetch: of the deferred message */
 	const char *answer_reason;
 	uint64_t rate;         /* bytes a second to read; 0 = no limit */
 	int msrp_code;         /* answer to chunks; 0 = 200; PEER_MUTE = none */
@@ -129,7 +134,8 @@ enum cl_kind
 {
 	CL_H_REGISTER,
 	CL_H_OUT,
-	CL_H_IN
+	CL_H_IN,
+	CL_H_WATCH
 };
 struct cl_handle
 {
@@ -219,6 +225,23 @@ void cl_accept_event(struct client *c, struct cl_handle *h, nua_event_t event,
 int cl_accept_tick(struct client *c);
 /** One message more; the last of --count ends the client. */
 void cl_receive_counted(struct client *c);
+
+/** The final answers that --answer-after has put off. */
+void cl_receive_tick(struct client *c);
+
+/* ---- cl_fetch.c */
+/** Command fetch: INVITE for one deferred message. */
+void cl_fetch_start(struct client *c);
+
+/* ---- cl_watch.c */
+/** SUBSCRIBE to the deferred messages, where --subscribe asks for it. */
+void cl_watch_start(struct client *c);
+void cl_watch_event(struct client *c, struct cl_handle *h, nua_event_t event,
+		int status, const char *phrase, const sip_t *sip);
+/** A body that lists deferred messages: keys refs and list of the event. */
+void cl_watch_list(json_t *event, const sip_t *sip);
+/** Is it one? */
+bool cl_watch_is_list(const sip_t *sip);
 
 /* ---- cl_sync.c */
 /** The command `match`. @return exit code */

@@ -49,6 +49,7 @@ static void on_tick(su_root_magic_t *magic, su_timer_t *t, su_timer_arg_t *arg)
 	(void)magic;
 	(void)t;
 	cl_send_tick(c);
+	cl_receive_tick(c);
 	dialogs = cl_accept_tick(c);
 	cl_register_tick(c);
 	if(c->stopping) {
@@ -101,8 +102,8 @@ static int start(struct client *c)
 
 	if(c->o.command == CL_SEND && cl_payload_open(c) != 0)
 		return -EINVAL;
-	if(c->o.command == CL_RECEIVE && mkdir(c->o.out, 0700) != 0
-			&& errno != EEXIST) {
+	if((c->o.command == CL_RECEIVE || c->o.command == CL_FETCH)
+			&& mkdir(c->o.out, 0700) != 0 && errno != EEXIST) {
 		cl_warn("%s: %s", c->o.out, strerror(errno));
 		return -errno;
 	}
@@ -135,6 +136,8 @@ static void begin(struct client *c)
 	}
 	if(c->o.command == CL_SEND) {
 		cl_send_next(c);
+	} else if(c->o.command == CL_FETCH) {
+		cl_fetch_start(c);
 	} else {
 		json_t *e = cl_event_new("listening");
 
