@@ -3,7 +3,7 @@
 # The parts of the lab. Each part P has P_start (writes its configuration and
 # spawns it) and P_ready (asks it; 0 when it answers). Sourced by `lab`, which
 # sets the addresses and directories. The order is that of starting.
-PARTS=(core relay cpm isf iwf)
+PARTS=(core pg relay cpm isf iwf)
 
 # A program of this build; without it the part cannot start.
 built() {
@@ -156,6 +156,38 @@ relay_certificate() {
 		-keyout "$CONF/relay.key" -out "$CONF/relay.pem" 2> "$LOG/openssl.log" ||
 		{ cat "$LOG/openssl.log" >&2; return 1; }
 }
+
+# PostgreSQL for the store, where LAB_STORE asks for it: a cluster of the lab's own
+# on a Unix socket in $LAB_DIR/pg. It keeps what was committed when a process is
+# killed; only a power failure would need its fsync, which is off.
+pg_start() {
+	local bin user=$(id -un) as=() i
+	bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+	[ -x "$bin/initdb" ] || { echo "lab $N: PostgreSQL is not installed (tests/deps.sh)" >&2; return 1; }
+	# its programs refuse to run as root
+	if [ "$(id -u)" = 0 ]; then
+		user=postgres
+		as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+	fi
+	if [ ! -s "$LAB_DIR/pg/data/PG_VERSION" ]; then
+		rm -rf "$LAB_DIR/pg"
+		mkdir -p "$LAB_DIR/pg" && chown "$user" "$LAB_DIR/pg" || return 1
+		(cd "$LAB_DIR/pg" && "${as[@]}" "$bin/initdb" -D "$LAB_DIR/pg/data" -U cpm -A trust -E UTF8 \
+			--locale=C --no-sync --no-instructions) > "$LOG/initdb.log" 2>&1 ||
+			{ cat "$LOG/initdb.log" >&2; return 1; }
+	fi
+	rm -f "$LAB_DIR/pg/data/postmaster.pid"
+	(cd "$LAB_DIR/pg" && spawn pg "${as[@]}" "$bin/postgres" -D "$LAB_DIR/pg/data" -k "$LAB_DIR/pg" \
+		-c listen_addresses= -c fsync=off -c max_connections=20 -c shared_buffers=16MB) || return 1
+	# the relay makes its tables when it starts
+	for ((i = 0; i < 200; i++)); do
+		pg_ready && return 0
+		sleep 0.05
+	done
+	echo "lab $N: PostgreSQL does not answer; read $LOG/pg.log" >&2
+	return 1
+}
+pg_ready() { pg_isready -q -h "$LAB_DIR/pg" -U cpm -d postgres; }
 
 # The gateway to legacy networks (ISF/IWF).
 isf_start() {
