@@ -23,6 +23,7 @@
 
 #define CPM_ACK_WAIT_MS 32000    /* 64*T1: our 200 waits for its ACK */
 #define CPM_MEDIA_GRACE_MS 15000 /* silence after the relay lost a leg */
+#define CPM_STORE_WAIT_MS 30000  /* for the relay's word that it is stored */
 
 /* Why a session ends; one row each in cpm_b2b_end.c. */
 typedef enum cpm_end
@@ -41,6 +42,10 @@ typedef enum cpm_end
 	CPM_END_IDLE,       /* no byte for too long */
 	CPM_END_DELIVERED,  /* delivered and nobody hung up */
 	CPM_END_SERVED,   /* every recipient is decided, the originator has gone */
+	CPM_END_DEFERRED, /* no client took it, it is stored */
+	CPM_END_NOBODY,   /* there is no client, and it is not to be stored */
+	CPM_END_STORE,    /* nor is there a store now */
+	CPM_END_FULL,     /* nor room in it */
 	CPM_END_EARLY,    /* the originator hung up before all was received */
 	CPM_END_SDP,      /* the answer cannot be used */
 	CPM_END_SEND,     /* the INVITE could not be sent */
@@ -93,6 +98,9 @@ void cpm_dlv_ready(uint64_t id, unsigned n);
 /* The relay knows all legs of the list, so that it does not think that nobody
  * is left when a few have failed: their INVITEs go out as the pace allows. */
 void cpm_dlv_all_ready(uint64_t id);
+
+/* If all deliveries are decided: what follows for all of them together. */
+void cpm_dlv_decide(uint64_t id);
 
 /* Leg n cannot serve its delivery: a leg to the ISF takes its place (once, and
  * where policy allows), or it has failed. Ends the leg. */

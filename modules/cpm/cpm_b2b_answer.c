@@ -15,6 +15,7 @@
 #include "../../core/parser/parse_to.h"
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
+#include "cpm_b2b_ok.h"
 #include "cpm_conf.h"
 #include "cpm_stats.h"
 #include "proto/multipart.h"
@@ -54,32 +55,27 @@ static cpm_strs_t *dialog_of(const cpm_strs_t *old, sip_msg_t *rpl)
 	return d;
 }
 
-/* What the session's 200 is made of, copied under the lock. */
+/* What of the session is needed here, copied under the lock. */
 struct ok
 {
-	cpm_strs_t *dlg;      /* of the outbound leg */
-	cpm_strs_t *in_local; /* CPM_M_* of the inbound leg */
-	cpm_strs_t *msg;      /* CPM_T_* */
+	cpm_strs_t *dlg; /* of the outbound leg */
+	cpm_ok_t in;     /* for the originator's 200 */
 	uint64_t id;
-	uint16_t in_port;
-	uint8_t offer_setup;
-	bool in_tls, in_cema, in_timer, glare;
+	bool glare; /* it crosses our CANCEL */
 	bool first; /* the originator waits for it: it makes his 200 */
-	uint32_t in_expires;
 };
 
 static void ok_drop(struct ok *o)
 {
 	cpm_strs_drop(o->dlg);
-	cpm_strs_drop(o->in_local);
-	cpm_strs_drop(o->msg);
+	cpm_ok_drop(&o->in);
 }
 
 /* 0; -ENOENT nobody waits for this 200; -ENOMEM */
 static int ok_take(uint64_t id, unsigned n, struct ok *o)
 {
 	cpm_session_t *s = cpm_session_lock(id);
-	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL, *in;
+	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
 	int rc = -ENOENT;
 
 	if(s == NULL)
@@ -87,107 +83,17 @@ static int ok_take(uint64_t id, unsigned n, struct ok *o)
 	if(l
 			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING
 					|| l->state == CPM_L_CANCELLED)) {
-		in = &s->legs[CPM_IN];
 		o->id = id;
 		o->dlg = cpm_strs_copy(l->dlg);
-		o->in_local = cpm_strs_copy(in->local);
-		o->msg = cpm_strs_copy(s->msg);
-		o->in_port = in->local_port;
-		o->in_tls = in->tls;
-		o->in_cema = in->peer_cema;
-		o->in_timer = in->peer_timer;
-		o->in_expires = in->expires_s;
-		o->offer_setup = s->offer_setup;
 		o->glare = l->state == CPM_L_CANCELLED;
 		o->first = s->kind == CPM_UAS_INVITE && s->winner == 0
 				&& s->state == CPM_S_CALLING;
-		rc = o->dlg && o->msg && (o->in_local || !o->first) ? 0 : -ENOMEM;
+		rc = o->dlg ? 0 : -ENOMEM;
+		if(rc == 0 && o->first)
+			rc = cpm_ok_take(s, &o->in);
 	}
 	cpm_session_unlock(s);
 	return rc;
-}
-
-/* OL-20: own path, recvonly, passive, CEMA exactly when it was offered. */
-static int answer_sdp(
-		const struct ok *o, const struct sdp *theirs, char *buf, size_t size)
-{
-	struct slice offer = cpm_slice_of(cpm_strs_get(o->msg, CPM_T_OFFER));
-	struct slice host = cpm_slice_of(cpm_strs_get(o->in_local, CPM_M_HOST));
-	struct sdp sdp = {.dir = SDP_RECVONLY, .media_count = 1}, offered;
-	char sess_id[24];
-
-	snprintf(sess_id, sizeof(sess_id), "%" PRIu64, o->id);
-	sdp.sess_id = slice_str(sess_id);
-	sdp.sess_version = SLICE("1");
-	sdp.secure = o->in_tls;
-	sdp.host = host;
-	sdp.ipv6 = host.n && memchr(host.p, ':', host.n) != NULL;
-	sdp.port = o->in_port;
-	sdp.path = cpm_slice_of(cpm_strs_get(o->in_local, CPM_M_PATH));
-	sdp.fingerprint =
-			cpm_slice_of(cpm_strs_get(o->in_local, CPM_M_FINGERPRINT));
-	sdp.accept_types = theirs->accept_types.n ? theirs->accept_types
-											  : SLICE("message/cpim");
-	sdp.accept_wrapped_types = theirs->accept_wrapped_types.n
-			? theirs->accept_wrapped_types
-			: SLICE("*");
-	sdp.max_size = theirs->max_size;
-	sdp.setup = sdp_setup_answer((enum sdp_setup)o->offer_setup);
-	sdp.cema = o->in_cema;
-	if(offer.n > 0 && sdp_parse(offer, &offered) == SDP_OK) {
-		sdp.media_index = offered.media_index;
-		sdp.media_count = offered.media_count;
-	}
-	return sdp_print(buf, size, &sdp, offer);
-}
-
-/* The inbound leg's interval: what the originator wants, not over what the
- * recipient's side has agreed to (OL-19), within our limits. */
-static uint32_t in_interval(const struct ok *o, uint32_t out_expires)
-{
-	uint32_t v =
-			o->in_expires ? o->in_expires : (uint32_t)cpm_conf.session_expires;
-
-	if(out_expires && out_expires < v)
-		v = out_expires;
-	return v < (uint32_t)cpm_conf.min_se ? (uint32_t)cpm_conf.min_se : v;
-}
-
-/* The whole 200 for the originator, to be sent when the relay listens. */
-static cpm_strs_t *answer_of(const struct ok *o, sip_msg_t *rpl,
-		const struct sdp *theirs, uint32_t in_expires)
-{
-	char sdp[4096];
-	str v[CPM_A_N] = {{NULL, 0}}, uri;
-	cpm_buf_t b = {0};
-	cpm_strs_t *a = NULL;
-	bool isfocus = false;
-	int len = answer_sdp(o, theirs, sdp, sizeof(sdp));
-
-	if(len <= 0 || len >= (int)sizeof(sdp))
-		return NULL;
-	/* Our URI even for a focus: its dialog is with us, not with the
-	 * originator. That it is one the parameter still says (OL-19). */
-	if(cpm_hdr_contact(rpl, &uri, &isfocus) < 0)
-		isfocus = false;
-	cpm_buf_fmt(&b, "Contact: <%.*s>", STR_FMT(&cpm_conf.contact));
-	cpm_hdr_contact_features(&b, rpl);
-	cpm_buf_lit(&b, isfocus ? ";isfocus\r\n" : "\r\n");
-	cpm_hdr_server(&b);
-	cpm_buf_lit(&b, "Allow: " CPM_ALLOW "\r\nSupported: timer\r\n");
-	cpm_buf_fmt(&b, "Session-Expires: %" PRIu32 ";refresher=%s\r\n", in_expires,
-			o->in_timer ? "uac" : "uas");
-	if(o->in_timer)
-		cpm_buf_lit(&b, "Require: timer\r\n");
-	cpm_hdr_copy(&b, rpl, "P-Asserted-Identity");
-	cpm_hdr_copy(&b, rpl, "P-Charging-Vector");
-	cpm_buf_lit(&b, "Content-Type: application/sdp\r\n");
-	v[CPM_A_REASON] = CPM_STR("OK");
-	v[CPM_A_HEADERS] = cpm_buf_get(&b);
-	v[CPM_A_BODY] = (str){sdp, len};
-	a = b.bad ? NULL : cpm_strs_new(v, CPM_A_N);
-	cpm_buf_free(&b);
-	return a;
 }
 
 static enum sdp_error read_sdp(sip_msg_t *rpl, struct sdp *out)
@@ -257,7 +163,7 @@ static void adopt_leg(cpm_session_t *s, cpm_leg_t *l, struct brought *b,
 	l->peer_cema = peer_of->peer_cema;
 	l->peer_port = peer_of->peer_port;
 	l->peer_max = peer_of->peer_max;
-	l->connect = !sdp_answerer_connects(SDP_SETUP_ACTPASS, b->sdp.setup);
+	l->connect = !sdp_answerer_connects((enum sdp_setup)l->setup, b->sdp.setup);
 	l->peer_timer = b->timer.supported || b->timer.expires_s;
 	l->peer_update = b->timer.update;
 	l->expires_s = b->timer.expires_s;
@@ -266,26 +172,6 @@ static void adopt_leg(cpm_session_t *s, cpm_leg_t *l, struct brought *b,
 	cpm_timer_arm(l);
 	if(l->isf)
 		cpm_stat_inc(CPM_STAT_ISF_OK);
-}
-
-/* The first one: the originator's answer is ready, his leg is described. */
-static void adopt_first(
-		cpm_session_t *s, unsigned n, struct brought *b, cpm_strs_t **local)
-{
-	cpm_leg_t *in = &s->legs[CPM_IN];
-
-	cpm_strs_free(&s->answer);
-	s->answer = b->answer;
-	b->answer = NULL;
-	cpm_strs_free(&in->local);
-	in->local = *local;
-	*local = NULL;
-	in->sdp_version = 1;
-	in->expires_s = b->in_expires;
-	in->refresh_us = !in->peer_timer;
-	s->winner = (uint16_t)n;
-	s->ring_at = 0;
-	cpm_session_move(s, CPM_S_STARTING);
 }
 
 /* Another one's 200 was quicker by a hair: this one is no first any more. */
@@ -312,17 +198,17 @@ static enum adopted adopt(const struct ok *o, unsigned n, struct brought *b)
 
 	if(o->first)
 		local = cpm_local_with_sdp(
-				o->in_local, cpm_strs_get(b->answer, CPM_A_BODY));
+				o->in.local, cpm_strs_get(b->answer, CPM_A_BODY));
 	s = peer && (local || !o->first) ? cpm_session_lock(o->id) : NULL;
 	l = s ? cpm_session_leg(s, n) : NULL;
 	if(l && (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING)) {
 		if(still_fits(s, o)) {
 			adopt_leg(s, l, b, &peer_of, &peer);
 			if(o->first)
-				adopt_first(s, n, b, &local);
-			else if(s->winner == 0)
+				cpm_ok_adopt(s, &b->answer, &local, b->in_expires);
+			if(s->winner == 0)
 				s->winner = (uint16_t)n;
-			if(s->kind == CPM_UAS_MESSAGE && s->state == CPM_S_CALLING)
+			if(s->kind != CPM_UAS_INVITE && s->state == CPM_S_CALLING)
 				cpm_session_move(s, CPM_S_UP);
 			rc = ADOPTED;
 		} else if(s->state != CPM_S_CLOSING) {
@@ -371,9 +257,9 @@ static void take_answer(
 
 	if(cpm_hdr_timer(rpl, &b.timer) < 0)
 		memset(&b.timer, 0, sizeof(b.timer));
-	b.in_expires = in_interval(o, b.timer.expires_s);
+	b.in_expires = cpm_ok_interval(&o->in, b.timer.expires_s);
 	if(e == SDP_OK && o->first)
-		b.answer = answer_of(o, rpl, &b.sdp, b.in_expires);
+		b.answer = cpm_ok_answer(&o->in, rpl, &b.sdp, b.in_expires);
 	if(e != SDP_OK || (o->first && b.answer == NULL)) {
 		unusable(o->id, n, e, &b.dlg);
 	} else {

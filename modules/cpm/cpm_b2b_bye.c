@@ -26,7 +26,7 @@ static void decide(cpm_session_t *s, cpm_leg_t *l, struct bye *b)
 			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING);
 
 	b->over = l->state == CPM_L_DOWN;
-	b->all = early || cpm_session_is_pair(s);
+	b->all = early || cpm_session_is_pair(s) || s->kind == CPM_UAS_FETCH;
 	b->held = l->state == CPM_L_ANSWERED;
 	b->later = !b->over && !early && cpm_record_wanted(s);
 	if(early || b->over)

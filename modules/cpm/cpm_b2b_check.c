@@ -78,12 +78,24 @@ static const char *check_destination(sip_msg_t *msg, cpm_invite_t *in)
 	return parse_uri(dest.s, dest.len, &uri) < 0 ? "bad-request" : NULL;
 }
 
+const char *cpm_invite_check_media(sip_msg_t *msg, cpm_invite_t *in)
+{
+	const char *no;
+	bool isfocus;
+	str target;
+
+	if(cpm_hdr_contact(msg, &target, &isfocus) < 0) {
+		in->detail = "Contact is missing or broken";
+		return "bad-request";
+	}
+	no = check_sdp(msg, in);
+	return no ? no : in->sdp_text.n > OFFER_MAX ? "too-long" : NULL;
+}
+
 const char *cpm_invite_check(sip_msg_t *msg, cpm_invite_t *in)
 {
 	struct slice body = cpm_body(msg);
 	const char *no;
-	bool isfocus;
-	str target;
 
 	/* a list may be long, it is read where it stands */
 	if(msg->len - (cpm_is_exploder(msg) ? body.n : 0) > INVITE_MAX)
@@ -98,10 +110,21 @@ const char *cpm_invite_check(sip_msg_t *msg, cpm_invite_t *in)
 	in->service = cpm_service_choose(msg, ICSI_LARGEMSG);
 	if(in->service == ICSI_NONE)
 		return "127"; /* OL-12 */
-	if(cpm_hdr_contact(msg, &target, &isfocus) < 0) {
-		in->detail = "Contact is missing or broken";
-		return "bad-request";
-	}
-	no = check_sdp(msg, in);
-	return no ? no : in->sdp_text.n > OFFER_MAX ? "too-long" : NULL;
+	return cpm_invite_check_media(msg, in);
+}
+
+const char *cpm_invite_check_term(sip_msg_t *msg, cpm_invite_t *in)
+{
+	const char *no;
+
+	if(msg->len > INVITE_MAX)
+		return "too-long";
+	no = cpm_check_timer(msg, &in->timer);
+	if(no)
+		return no;
+	in->term = true;
+	in->service = cpm_service_choose(msg, ICSI_LARGEMSG);
+	if(in->service == ICSI_NONE)
+		return "127";
+	return cpm_invite_check_media(msg, in);
 }

@@ -9,12 +9,14 @@
  */
 #include "../../core/dprint.h"
 #include "cpm_b2b.h"
+#include "cpm_b2b_ok.h"
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
 #include "cpm_isf.h"
 #include "cpm_pace.h"
 #include "cpm_stats.h"
 #include "cpm_switch.h"
+#include "cpm_term_int.h"
 
 static const str no_reason = {NULL, 0};
 
@@ -129,8 +131,8 @@ void cpm_dlv_ready(uint64_t id, unsigned n)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
-	bool now =
-			l && s->state != CPM_S_CLOSING && (l->instead_of || s->n_dlv == 1);
+	bool now = l && s->state != CPM_S_CLOSING
+			&& (l->instead_of || s->n_dlv == 1 || s->term);
 
 	if(s)
 		cpm_session_unlock(s);
@@ -160,8 +162,12 @@ struct verdict
 {
 	int code;           /* final answer to give, 0 none */
 	cpm_strs_t *answer; /* of it */
+	unsigned leg;       /* or a further leg, to the ISF; 0 none */
+	bool self;          /* or we answer: the message is stored */
 	cpm_end_t end;      /* CPM_END_N: the session goes on */
 };
+
+static unsigned replace(cpm_session_t *s, cpm_dlv_t *d, unsigned n);
 
 /* A MESSAGE is answered by what became of its INVITEs (OP-43, OP-46). */
 static void judge_message(cpm_session_t *s, struct verdict *v)
@@ -192,20 +198,114 @@ static void judge_invite(cpm_session_t *s, struct verdict *v)
 	}
 }
 
-static void decide(uint64_t id)
+/* A stored message: whoever pushes or fetches it has no answer to wait for. */
+static void judge_stored(const cpm_session_t *s, struct verdict *v)
+{
+	v->end = s->n_done     ? CPM_END_SERVED
+			: s->fail_code ? (cpm_end_t)s->fail_why
+						   : CPM_END_MEDIA;
+}
+
+/* No client takes it. The last one's delivery goes to the ISF, once: another
+ * kind of service may reach the user; then the store, then the sender. */
+static void judge_nobody(cpm_session_t *s, struct verdict *v)
+{
+	cpm_dlv_t *d = s->n_dlv ? &s->dlv[s->n_dlv - 1] : NULL;
+
+	if(d && s->isf_hint && !d->interworked && s->interworking
+			&& s->relay == CPM_R_OPEN && cpm_isf_is_there()) {
+		v->leg = replace(s, d, d->leg);
+		if(v->leg) {
+			d->state = CPM_V_PENDING;
+			s->n_failed--;
+			return;
+		}
+	}
+	if(s->defer == CPM_F_ON) {
+		v->self = true;
+	} else if(s->defer == CPM_F_NO && cpm_defer_is_away(s->defer_code)) {
+		v->end = CPM_END_STORE;
+	} else if(s->fail_code == 0 || s->fail_why == CPM_END_RING) {
+		v->end = CPM_END_NOBODY;
+	} else {
+		v->end = (cpm_end_t)s->fail_why;
+		if(v->end == CPM_END_REFUSED) {
+			v->code = s->fail_code;
+			v->answer = s->fail_answer;
+			s->fail_answer = NULL;
+		}
+	}
+}
+
+static cpm_end_t end_of_clients(const cpm_session_t *s)
+{
+	if(s->n_done)
+		return CPM_END_SERVED;
+	if(s->defer == CPM_F_DEFERRED)
+		return CPM_END_DEFERRED;
+	return s->defer == CPM_F_NO && !cpm_defer_is_away(s->defer_code)
+			? CPM_END_FULL
+			: CPM_END_MEDIA;
+}
+
+/* The clients of one user (TL-16, TL-17). */
+static void judge_clients(cpm_session_t *s, struct verdict *v)
+{
+	/* the relay is asked and will tell */
+	bool open = s->defer == CPM_F_ON || s->defer == CPM_F_ASKED
+			|| s->defer == CPM_F_WANTED;
+
+	if(s->state == CPM_S_LEFT) {
+		if(s->n_done || !open)
+			v->end = end_of_clients(s);
+		else if(s->media_at == 0)
+			s->media_at = cpm_now_ms() + CPM_STORE_WAIT_MS;
+	} else if(s->state == CPM_S_SETUP || s->state == CPM_S_CALLING) {
+		if(!s->choosing && s->relay == CPM_R_OPEN && s->defer != CPM_F_WANTED
+				&& s->defer != CPM_F_ASKED)
+			judge_nobody(s, v);
+	} else if(s->media_at == 0 && (s->n_done || !open)) {
+		/* the originator has all he waits for and hangs up; if not... */
+		s->media_at = cpm_now_ms() + CPM_MEDIA_GRACE_MS;
+	}
+}
+
+static void judge(cpm_session_t *s, struct verdict *v)
+{
+	switch(s->kind) {
+		case CPM_UAS_MESSAGE:
+			judge_message(s, v);
+			break;
+		case CPM_UAS_STORE:
+		case CPM_UAS_FETCH:
+			judge_stored(s, v);
+			break;
+		default:
+			if(s->term)
+				judge_clients(s, v);
+			else if(!cpm_session_is_pair(s) || s->n_failed)
+				judge_invite(s, v);
+	}
+}
+
+void cpm_dlv_decide(uint64_t id)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	struct verdict v = {.end = CPM_END_N};
 
 	if(s == NULL)
 		return;
-	if(s->state != CPM_S_CLOSING && cpm_session_pending(s) == 0) {
-		if(s->kind == CPM_UAS_MESSAGE)
-			judge_message(s, &v);
-		else if(!cpm_session_is_pair(s) || s->n_failed)
-			judge_invite(s, &v);
-	}
+	if(s->state != CPM_S_CLOSING && cpm_session_pending(s) == 0)
+		judge(s, &v);
 	cpm_session_unlock(s);
+	if(v.leg) {
+		LM_INFO("session " CPM_ID_FMT ": no client takes it, goes on to the ISF"
+				" as leg %u\n",
+				CPM_ID_ARG(id), v.leg);
+		cpm_media_add(id, v.leg);
+	}
+	if(v.self)
+		cpm_ok_self(id);
 	if(v.code)
 		cpm_uas_final(id, v.code, v.answer);
 	if(v.end != CPM_END_N)
@@ -217,7 +317,7 @@ static void decide(uint64_t id)
 static bool may_interwork(
 		const cpm_session_t *s, const cpm_dlv_t *d, const cpm_failure_t *f)
 {
-	return f->isf && s->interworking && !d->interworked
+	return f->isf && s->interworking && !d->interworked && !s->term
 			&& s->relay == CPM_R_OPEN && cpm_isf_is_there();
 }
 
@@ -231,7 +331,7 @@ static unsigned replace(cpm_session_t *s, cpm_dlv_t *d, unsigned n)
 	old = cpm_session_leg(s, n);
 	l->isf = true;
 	l->instead_of = (uint16_t)n;
-	l->sock = old->sock;
+	l->sock = s->legs[CPM_IN].sock ? s->legs[CPM_IN].sock : old->sock;
 	l->tls = old->tls;
 	l->expires_s = (uint32_t)cpm_conf.session_expires;
 	d->interworked = true;
@@ -242,13 +342,14 @@ static unsigned replace(cpm_session_t *s, cpm_dlv_t *d, unsigned n)
 static void note_failure(cpm_session_t *s, cpm_dlv_t *d, cpm_failure_t *f)
 {
 	/* one recipient's new address is nothing for the sender of a list */
-	if(s->n_dlv > 1 && f->code < 400) {
+	if((s->n_dlv > 1 || s->term) && f->code < 400) {
 		cpm_strs_free(&f->answer);
 		f->code = 480;
 	}
 	d->state = CPM_V_FAILED;
 	d->code = (uint16_t)f->code;
 	s->n_failed++;
+	s->isf_hint = s->isf_hint || f->isf;
 	if(s->fail_code == 0 || f->code < s->fail_code) {
 		cpm_strs_t *old = s->fail_answer;
 
@@ -269,7 +370,7 @@ static void copy_lost(cpm_session_t *s, const cpm_dlv_t *d, struct lost *lost)
 {
 	unsigned i = (unsigned)(d - s->dlv);
 
-	if(s->rcpts == NULL)
+	if(s->rcpts == NULL || s->term)
 		return;
 	cpm_buf_str(&lost->uri, cpm_rcpts_uri(s->rcpts, i));
 	cpm_buf_str(
@@ -326,7 +427,7 @@ void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 	}
 	tell_lost(id, &lost, f.code);
 	cpm_media_leg_close(id, n);
-	decide(id);
+	cpm_dlv_decide(id);
 }
 
 /* In a session of an INVITE the sender is told by MSRP, and no other attempt is
@@ -359,7 +460,7 @@ static void decided_done(uint64_t id, unsigned n)
 	if(s)
 		cpm_session_unlock(s);
 	if(counts)
-		decide(id);
+		cpm_dlv_decide(id);
 }
 
 void cpm_dlv_done(uint64_t id, unsigned n)
@@ -367,6 +468,7 @@ void cpm_dlv_done(uint64_t id, unsigned n)
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
 	bool pair = s && cpm_session_is_pair(s);
+	bool fetched = s && s->kind == CPM_UAS_FETCH;
 	bool wait = false;
 
 	if(l && s->kind == CPM_UAS_MESSAGE)
@@ -376,6 +478,10 @@ void cpm_dlv_done(uint64_t id, unsigned n)
 		cpm_session_unlock(s);
 	if(l == NULL)
 		return;
+	if(fetched) {
+		cpm_b2b_end(id, CPM_END_SERVED, CPM_IN, no_reason);
+		return;
+	}
 	if(!wait)
 		decided_done(id, n);
 	if(!pair)
@@ -439,7 +545,7 @@ void cpm_dlv_left(uint64_t id, bool asked)
 	if(!left)
 		return;
 	if(received)
-		decide(id);
+		cpm_dlv_decide(id);
 	else if(asked)
 		cpm_b2b_end(id, CPM_END_EARLY, CPM_IN, no_reason);
 	else

@@ -15,6 +15,7 @@
 #include "cpm_link.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
+#include "cpm_term_int.h"
 
 struct end
 {
@@ -54,6 +55,14 @@ static const struct end ends[CPM_END_N] = {
 				"Call completed", CPM_STAT_N, false},
 		[CPM_END_SERVED] = {"every recipient is decided", "relay", 200,
 				"Call completed", CPM_STAT_N, false},
+		[CPM_END_DEFERRED] = {"stored for later", "unavailable", 200,
+				"Call completed", CPM_STAT_N, false},
+		[CPM_END_NOBODY] = {"no client of the recipient", "unavailable", 480,
+				"Temporarily Unavailable", CPM_STAT_F_RECIPIENT, false},
+		[CPM_END_STORE] = {"no client takes it, and the store is away", "store",
+				503, "Store not available", CPM_STAT_F_RELAY, false},
+		[CPM_END_FULL] = {"no client takes it, and the store is full", "quota",
+				480, "Store full", CPM_STAT_F_RECIPIENT, false},
 		[CPM_END_EARLY] = {"the originator hung up before all was received",
 				NULL, 480, "Transmission Failed", CPM_STAT_F_MEDIA, false},
 		[CPM_END_SDP] = {"the answer's SDP cannot be used", "sdp", 488,
@@ -95,6 +104,7 @@ struct plan
 	uint64_t bytes;         /* of the message */
 	uint64_t age_ms;        /* of the session */
 	bool delivered;         /* by the relay's word */
+	bool stored, fetched;   /* it came from the store */
 	cpm_strs_t *in_dlg;     /* for the log */
 };
 
@@ -115,6 +125,8 @@ static bool make_plan(uint64_t id, const struct end *e, unsigned by, str given,
 	cpm_session_move(s, CPM_S_CLOSING);
 	cpm_strs_free(&s->reason);
 	s->reason = reason;
+	p->stored = s->kind == CPM_UAS_STORE;
+	p->fetched = s->kind == CPM_UAS_FETCH;
 	p->answer = !s->uas_done && !s->want_final;
 	p->close = s->relay == CPM_R_CREATING || s->relay == CPM_R_OPEN;
 	if(p->close)
@@ -177,6 +189,10 @@ void cpm_b2b_end(uint64_t id, cpm_end_t why, unsigned by, str given)
 		cpm_legs_end(id, 1);
 	if(p.close)
 		cpm_media_close(id, !p.drain);
+	if(p.stored)
+		cpm_push_over(id);
+	if(p.fetched)
+		cpm_fetch_over(id);
 	cpm_strs_drop(p.in_dlg);
 	s = cpm_session_lock(id);
 	if(s) {

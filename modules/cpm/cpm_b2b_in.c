@@ -21,6 +21,7 @@
 #include "cpm_req.h"
 #include "cpm_service.h"
 #include "cpm_stats.h"
+#include "cpm_term_int.h"
 
 /* The originator waits longer than one callee may ring: it may be tried
  * elsewhere. */
@@ -34,11 +35,14 @@ static void out_headers(cpm_buf_t *b, sip_msg_t *msg, const cpm_invite_t *in)
 	cpm_buf_fmt(b, "Contact: <%.*s>", STR_FMT(&cpm_conf.contact));
 	cpm_hdr_contact_features(b, msg);
 	cpm_buf_lit(b, "\r\n");
-	cpm_hdr_copy(b, msg, "Accept-Contact"); /* OL-11 */
+	if(in->term)
+		cpm_service_copy_accept(b, msg);
+	else
+		cpm_hdr_copy(b, msg, "Accept-Contact"); /* OL-11 */
 	cpm_hdr_copy(b, msg, "Message-Expires");
 	cpm_hdr_copy_service(b, msg);
 	/* a signature over From, To and Date, which stay (RFC 8224 section 4) */
-	if(in->rcpts == NULL)
+	if(in->rcpts == NULL || in->term)
 		cpm_hdr_copy(b, msg, "Identity");
 	cpm_hdr_copy_or_make(b, msg, "Conversation-ID");
 	cpm_hdr_copy_or_make(b, msg, "Contribution-ID");
@@ -95,10 +99,11 @@ static void mark_isf(cpm_session_t *s)
 	}
 }
 
-static cpm_session_t *build(
+cpm_session_t *cpm_invite_build(
 		sip_msg_t *msg, uint64_t id, cpm_invite_t *in, str dest)
 {
-	cpm_session_t *s = cpm_session_new(id, in->rcpts ? in->rcpts->n : 1);
+	unsigned n = in->rcpts ? in->rcpts->n : in->term ? 0 : 1;
+	cpm_session_t *s = cpm_session_new(id, n);
 	uint64_t cseq = 0;
 	cpm_leg_t *l;
 	str num;
@@ -106,6 +111,7 @@ static cpm_session_t *build(
 	if(s == NULL)
 		return NULL;
 	s->kind = CPM_UAS_INVITE;
+	s->term = in->term;
 	s->interworking = cpm_req(msg)->interworking && cpm_isf_is_there();
 	s->bytes = in->sdp.file_size;
 	s->sized = in->sdp.has_file_size;
@@ -120,6 +126,7 @@ static cpm_session_t *build(
 	l->peer_cseq = (uint32_t)cseq;
 	l->peer_timer = in->timer.supported;
 	l->peer_update = in->timer.update;
+	l->peer_asks_us = in->timer.refresher == CPM_REFRESHER_UAS;
 	l->expires_s = in->timer.expires_s;
 	l->tls = in->sdp.secure;
 	l->connect = sdp_setup_answer(in->sdp.setup) == SDP_SETUP_ACTIVE;
@@ -133,29 +140,41 @@ static cpm_session_t *build(
 
 /* ---- the way in ---- */
 
+void cpm_b2b_legs_init(cpm_session_t *s)
+{
+	for(unsigned n = 1; n < s->n_legs; n++) {
+		cpm_leg_t *l = &s->legs[n];
+
+		l->sock = s->rcpts && s->rcpts->v[n - 1].sock ? s->rcpts->v[n - 1].sock
+													  : s->legs[CPM_IN].sock;
+		l->tls = cpm_conf.transport == CPM_TRANSPORT_TLS;
+		l->expires_s = (uint32_t)cpm_conf.session_expires;
+	}
+}
+
 int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms)
 {
 	uint64_t id = s->id;
 	unsigned index, label;
+	cpm_dest_t dest;
+	bool list, fetch = s->kind == CPM_UAS_FETCH;
 	int rc;
 
-	for(unsigned n = 0; n < s->n_legs; n++) {
-		s->legs[n].sock = msg->rcv.bind_address;
-		if(n == CPM_IN)
-			continue;
-		s->legs[n].tls = cpm_conf.transport == CPM_TRANSPORT_TLS;
-		s->legs[n].expires_s = (uint32_t)cpm_conf.session_expires;
-	}
+	s->legs[CPM_IN].sock = msg->rcv.bind_address;
+	cpm_b2b_legs_init(s);
 	s->ring_at = s->created_ms + wait_ms;
 	mark_isf(s);
 	/* the link process, which sends, is one: what can be done here is done */
-	if(s->n_dlv == 1 && s->legs[1].dlg == NULL)
-		s->legs[1].dlg = cpm_text_out_dialog(s->msg, id, 1,
-				s->rcpts ? cpm_rcpts_uri(s->rcpts, 0) : (str){NULL, 0},
-				s->legs[1].isf);
-	if(s->n_dlv > 1)
+	if(s->n_dlv == 1 && s->legs[1].dlg == NULL) {
+		cpm_dest_take(s, &s->legs[1], &dest);
+		s->legs[1].dlg = cpm_text_out_dialog(s->msg, id, 1, &dest);
+		cpm_dest_drop(&dest);
+	}
+	/* a user has a few clients, and they do not wait for somebody's list */
+	list = s->n_dlv > 1 && !s->term;
+	if(list)
 		s->pace = cpm_pace_new(CPM_PACE_INVITE, id, 1, s->n_dlv);
-	if((s->n_dlv > 1 && (s->pace == NULL || cpm_pace_short()))
+	if((list && (s->pace == NULL || cpm_pace_short()))
 			|| cpm_session_add(s) < 0) {
 		cpm_session_free(s);
 		return -1;
@@ -169,10 +188,10 @@ int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms)
 		cpm_b2b_end(id, CPM_END_MEMORY, CPM_IN, (str){NULL, 0});
 		return 0;
 	}
-	rc = cpm_media_create(id);
+	rc = fetch ? cpm_fetch_claim(id) : cpm_media_create(id);
 	if(rc < 0) {
 		LM_WARN("session " CPM_ID_FMT
-				": session.create could not be queued (%d)\n",
+				": the command to the relay could not be queued (%d)\n",
 				CPM_ID_ARG(id), rc);
 		cpm_b2b_end(id, CPM_END_RELAY_AWAY, CPM_IN, (str){NULL, 0});
 	}
@@ -207,7 +226,7 @@ static int begin(sip_msg_t *msg, cpm_invite_t *in, str dest)
 	uint64_t id = cpm_id_make(t->hash_index, t->label);
 	unsigned n = in->rcpts ? in->rcpts->n : 0;
 	bool list = in->rcpts != NULL;
-	cpm_session_t *s = build(msg, id, in, dest);
+	cpm_session_t *s = cpm_invite_build(msg, id, in, dest);
 
 	LM_INFO("session " CPM_ID_FMT " begins, Call-ID %.*s: %" PRIu64
 			" bytes from %.*s to %.*s, %u recipients\n",

@@ -20,7 +20,9 @@ typedef struct cpm_invite
 	enum icsi service;
 	struct sdp sdp;
 	struct slice sdp_text;
-	cpm_rcpts_t *rcpts; /* of a list, for cpm_rcpts_free(); NULL: no list */
+	cpm_rcpts_t *rcpts; /* of a list, or clients, for cpm_rcpts_free(); NULL: no
+						   list */
+	bool term;          /* the recipients are clients of one user */
 	bool to_isf;        /* the destination is neither sip nor tel (OL-18) */
 	const char *detail; /* for the Warning of a refusal */
 } cpm_invite_t;
@@ -41,6 +43,24 @@ int cpm_b2b_invite(sip_msg_t *msg);
  */
 const char *cpm_invite_check(sip_msg_t *msg, cpm_invite_t *in);
 
+/* The same in the terminating role, behind cpm_term_check(): session timer,
+ * service, offer. */
+const char *cpm_invite_check_term(sip_msg_t *msg, cpm_invite_t *in);
+
+/* Of it what is said of Contact and offer alone. */
+const char *cpm_invite_check_media(sip_msg_t *msg, cpm_invite_t *in);
+
+/**
+ * A session for an INVITE that has been checked, for cpm_b2b_begin().
+ *
+ * @param in   its list is taken over, also on failure
+ * @param dest whom it is for, where there is no list
+ *
+ * @return NULL without memory
+ */
+cpm_session_t *cpm_invite_build(
+		sip_msg_t *msg, uint64_t id, cpm_invite_t *in, str dest);
+
 /* t_newtran for a request to any address, also one that tm does not know, for
  * which it then sees the ISF's: as t_newtran. What is needed of the Request-URI
  * must have been copied. */
@@ -59,6 +79,10 @@ int cpm_b2b_newtran(sip_msg_t *msg);
  * @return 0; -1 without memory: the session is freed, nothing was answered
  */
 int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms);
+
+/* What outbound legs begin with, under the lock or before there is one: MSRP
+ * transport, session timer, socket (else that of leg 0). */
+void cpm_b2b_legs_init(cpm_session_t *s);
 
 /* A peer's SDP becomes CPM_P_* (shared memory) and the leg's plain values;
  * NULL without memory. */

@@ -27,6 +27,9 @@ struct out
 	cpm_dialog_t d;
 	cpm_strs_t *local, *msg;
 	uint16_t port;
+	cpm_buf_t extra; /* header lines of this recipient alone */
+	enum sdp_setup setup;
+	cpm_case_t session_case;
 	bool tls, sized;
 	uint64_t bytes;
 	uint32_t expires_s, min_se_s, sdp_version;
@@ -37,12 +40,13 @@ static void out_drop(struct out *o)
 	cpm_dialog_drop(&o->d);
 	cpm_strs_drop(o->local);
 	cpm_strs_drop(o->msg);
+	cpm_buf_free(&o->extra);
 }
 
 /* OL-16, OL-17: sendonly, actpass, the size, CEMA. */
 static int offer(const struct out *o, uint64_t id, char *buf, size_t size)
 {
-	struct sdp sdp = {.setup = SDP_SETUP_ACTPASS,
+	struct sdp sdp = {.setup = o->setup,
 			.dir = SDP_SENDONLY,
 			.cema = true,
 			.media_count = 1};
@@ -71,7 +75,8 @@ static int offer(const struct out *o, uint64_t id, char *buf, size_t size)
 static void headers(cpm_buf_t *b, const struct out *o)
 {
 	cpm_buf_str(b, cpm_strs_get(o->msg, CPM_T_HEADERS));
-	cpm_loop_add(b, CPM_CASE_ORIG, cpm_buf_get(b),
+	cpm_buf_str(b, cpm_buf_get(&o->extra));
+	cpm_loop_add(b, o->session_case, cpm_buf_get(b),
 			cpm_strs_get(o->d.dlg, CPM_D_CALL_ID), (str){NULL, 0});
 	/* OL-14: we refresh; Min-SE only where a 422 asked for it */
 	cpm_buf_fmt(
@@ -123,6 +128,15 @@ static uint64_t bytes_for(const cpm_session_t *s, const cpm_leg_t *l)
 			+ CPIM_TO_SIZE((uint64_t)cpm_rcpts_uri(s->rcpts, l->dlv).len);
 }
 
+/* Towards clients we are passive, towards another kind of service active
+ * (TL-11, TL-12); the originating half leaves it to the peer (OL-17). */
+static enum sdp_setup setup_for(const cpm_session_t *s, const cpm_leg_t *l)
+{
+	if(!s->term)
+		return SDP_SETUP_ACTPASS;
+	return l->isf ? SDP_SETUP_ACTIVE : SDP_SETUP_PASSIVE;
+}
+
 /* Copy, and move on: from now on the leg has an INVITE. */
 static int take(uint64_t id, unsigned n, struct out *o)
 {
@@ -143,6 +157,13 @@ static int take(uint64_t id, unsigned n, struct out *o)
 		rc = -ENOTSUP;
 	else
 		rc = o->local && o->msg ? cpm_dialog_take(l, true, &o->d) : -ENOMEM;
+	if(s->rcpts && !l->isf)
+		cpm_buf_str(&o->extra, cpm_rcpts_headers(s->rcpts, l->dlv));
+	if(o->extra.bad)
+		rc = -ENOMEM;
+	l->setup = (uint8_t)setup_for(s, l);
+	o->setup = (enum sdp_setup)l->setup;
+	o->session_case = s->term ? CPM_CASE_TERM : CPM_CASE_ORIG;
 	o->port = l->local_port;
 	o->tls = l->tls;
 	o->sized = s->sized;
@@ -217,21 +238,18 @@ static void make_dialog(uint64_t id, unsigned n)
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
 	cpm_strs_t *msg = NULL, *dlg = NULL;
-	cpm_buf_t dest = {0};
-	bool isf = false;
+	cpm_dest_t dest = {.isf = false};
 
 	if(l && l->dlg == NULL) {
-		isf = l->isf;
 		msg = cpm_strs_copy(s->msg);
-		if(s->rcpts)
-			cpm_buf_str(&dest, cpm_rcpts_uri(s->rcpts, l->dlv));
+		cpm_dest_take(s, l, &dest);
 	}
 	if(s)
 		cpm_session_unlock(s);
-	if(msg && !dest.bad)
-		dlg = cpm_text_out_dialog(msg, id, n, cpm_buf_get(&dest), isf);
+	if(msg)
+		dlg = cpm_text_out_dialog(msg, id, n, &dest);
 	cpm_strs_drop(msg);
-	cpm_buf_free(&dest);
+	cpm_dest_drop(&dest);
 	s = dlg ? cpm_session_lock(id) : NULL;
 	l = s ? cpm_session_leg(s, n) : NULL;
 	if(l && l->dlg == NULL) {

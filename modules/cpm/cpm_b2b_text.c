@@ -14,6 +14,7 @@
 #include "cpm_case.h"
 #include "cpm_conf.h"
 #include "cpm_isf.h"
+#include "cpm_rcpts.h"
 
 /* Record-Route as the route set of a UAS: same order (RFC 3261 12.1.1). */
 static void record_routes(sip_msg_t *msg, cpm_buf_t *b)
@@ -134,34 +135,62 @@ cpm_strs_t *cpm_text_session(sip_msg_t *msg, str v[CPM_T_N])
 	return m;
 }
 
-cpm_strs_t *cpm_text_out_dialog(
-		const cpm_strs_t *msg, uint64_t id, unsigned leg, str dest, bool isf)
+void cpm_dest_take(const cpm_session_t *s, const cpm_leg_t *l, cpm_dest_t *out)
+{
+	*out = (cpm_dest_t){.isf = l->isf, .keep_to = s->term};
+	/* whoever is behind the ISF is the user, not one of his clients */
+	if(s->rcpts == NULL || (s->term && l->isf))
+		return;
+	cpm_buf_str(&out->uri, cpm_rcpts_uri(s->rcpts, l->dlv));
+	cpm_buf_str(&out->routes, cpm_rcpts_routes(s->rcpts, l->dlv));
+	cpm_buf_str(&out->next_hop, cpm_rcpts_next_hop(s->rcpts, l->dlv));
+}
+
+void cpm_dest_drop(cpm_dest_t *d)
+{
+	cpm_buf_free(&d->uri);
+	cpm_buf_free(&d->routes);
+	cpm_buf_free(&d->next_hop);
+}
+
+static str first_of(str a, str b)
+{
+	return a.len > 0 ? a : b;
+}
+
+cpm_strs_t *cpm_text_out_dialog(const cpm_strs_t *msg, uint64_t id,
+		unsigned leg, const cpm_dest_t *dest)
 {
 	char tag[CPM_TAG_BUF], hex[CPM_HEX_BUF];
 	cpm_buf_t call_id = {0}, remote = {0}, target = {0}, routes = {0};
 	cpm_strs_t *d = NULL;
-	str v[CPM_D_N] = {{NULL, 0}};
-	bool bad = false;
-	str to = dest.len > 0 ? dest : cpm_strs_get(msg, CPM_T_TARGET);
+	str v[CPM_D_N] = {{NULL, 0}}, uri = cpm_buf_get(&dest->uri);
+	bool bad = dest->uri.bad || dest->routes.bad || dest->next_hop.bad;
+	bool own_to = uri.len > 0 && !dest->keep_to;
+	/* a way of his own leaves the one through the core */
+	bool own_way = dest->routes.len > 0 || dest->next_hop.len > 0;
+	str to = first_of(uri, cpm_strs_get(msg, CPM_T_TARGET));
 
 	cpm_id_random(hex);
 	cpm_buf_fmt(&call_id, "%s@%.*s", hex, STR_FMT(&cpm_conf.warn_agent));
-	if(dest.len > 0)
-		cpm_hdr_name_addr(&remote, (str){NULL, 0}, dest);
+	if(own_to)
+		cpm_hdr_name_addr(&remote, (str){NULL, 0}, uri);
 	v[CPM_D_CALL_ID] = cpm_buf_get(&call_id);
 	v[CPM_D_LOCAL_TAG] = (str){tag, cpm_tag_print(id, leg, tag)};
 	v[CPM_D_LOCAL] = cpm_strs_get(msg, CPM_T_FROM);
 	v[CPM_D_REMOTE] =
-			dest.len > 0 ? cpm_buf_get(&remote) : cpm_strs_get(msg, CPM_T_TO);
+			own_to ? cpm_buf_get(&remote) : cpm_strs_get(msg, CPM_T_TO);
 	v[CPM_D_TARGET] = to;
-	v[CPM_D_ROUTES] = cpm_strs_get(msg, CPM_T_ROUTES);
-	if(isf) {
+	v[CPM_D_ROUTES] = own_way ? cpm_buf_get(&dest->routes)
+							  : cpm_strs_get(msg, CPM_T_ROUTES);
+	if(dest->isf && !bad) {
 		bad = cpm_isf_target(to, v[CPM_D_ROUTES], &target, &routes) < 0;
 		v[CPM_D_TARGET] = cpm_buf_get(&target);
 		v[CPM_D_ROUTES] = cpm_buf_get(&routes);
 	}
 	if(v[CPM_D_ROUTES].len == 0)
-		v[CPM_D_NEXT_HOP] = cpm_strs_get(msg, CPM_T_NEXT_HOP);
+		v[CPM_D_NEXT_HOP] = own_way ? cpm_buf_get(&dest->next_hop)
+									: cpm_strs_get(msg, CPM_T_NEXT_HOP);
 	if(!bad && !call_id.bad && !remote.bad)
 		d = cpm_strs_new(v, CPM_D_N);
 	cpm_buf_free(&target);

@@ -30,17 +30,29 @@ cpm_strs_t *cpm_text_session(sip_msg_t *msg, str v[CPM_T_N]);
  * memory. */
 cpm_strs_t *cpm_text_in_dialog(sip_msg_t *msg, uint64_t id);
 
+/* Where an outgoing INVITE goes: of a recipient, or what the session says. */
+typedef struct cpm_dest
+{
+	cpm_buf_t uri;      /* empty: CPM_T_TARGET */
+	cpm_buf_t routes;   /* empty: CPM_T_ROUTES */
+	cpm_buf_t next_hop; /* empty: CPM_T_NEXT_HOP */
+	bool keep_to;       /* To as received, not the recipient's URI */
+	bool isf;           /* to the interworking function */
+} cpm_dest_t;
+
+/* That of a leg, under the lock; for cpm_dest_drop(). */
+void cpm_dest_take(const cpm_session_t *s, const cpm_leg_t *l, cpm_dest_t *out);
+void cpm_dest_drop(cpm_dest_t *d);
+
 /**
  * The dialog of an outgoing INVITE, with a new Call-ID.
  *
- * @param msg  CPM_T_* of the session, private copy
- * @param dest URI of the recipient; empty: CPM_T_TARGET and CPM_T_TO
- * @param isf  to the interworking function
+ * @param msg CPM_T_* of the session, private copy
  *
  * @return CPM_D_* in shared memory; NULL: no memory, or no ISF to send it to
  */
-cpm_strs_t *cpm_text_out_dialog(
-		const cpm_strs_t *msg, uint64_t id, unsigned leg, str dest, bool isf);
+cpm_strs_t *cpm_text_out_dialog(const cpm_strs_t *msg, uint64_t id,
+		unsigned leg, const cpm_dest_t *dest);
 
 /* Resolve the next hop here: a worker may wait for DNS as any proxy does, the
  * link process, which will send the INVITE, may not and finds it cached.

@@ -48,10 +48,14 @@ bool cpm_check_agent(struct slice user_agent, product_version min)
 
 static const char *check_version(sip_msg_t *msg)
 {
-	return cpm_check_agent(
-				   hdr_slice(msg, "User-Agent"), cpm_req(msg)->min_version)
-			? NULL
-			: "132";
+	struct slice agent = hdr_slice(msg, "User-Agent");
+	product_version v, min = cpm_req(msg)->min_version;
+
+	/* what comes from another Participating Function names that one (TL-02) */
+	if(min && cpm_req(msg)->session_case == CPM_CASE_TERM
+			&& product_find(agent, PRODUCT_CPM_SERVER, &v) == 0)
+		return v >= min ? NULL : "132";
+	return cpm_check_agent(agent, min) ? NULL : "132";
 }
 
 /* ---- 3: Privacy (OP-03, OL-03) ---- */
@@ -113,20 +117,43 @@ static bool read_date(str v, time_t *out)
 	return true;
 }
 
+/* The sender's limit, s; false: he has set none. */
+static bool read_lifetime(sip_msg_t *msg, uint64_t *delta)
+{
+	struct slice v = hdr_slice(msg,
+			msg->REQ_METHOD == METHOD_MESSAGE ? "Expires" : "Message-Expires");
+
+	return slice_u64(
+			slice_trim(slice_cut(v, ';', NULL)), UINT32_MAX - 1, delta);
+}
+
 /* Counts from Date; without one from now. Zero means "now or never" and is
  * tried. */
 static const char *check_expires(sip_msg_t *msg)
 {
-	struct slice v = hdr_slice(msg,
-			msg->REQ_METHOD == METHOD_MESSAGE ? "Expires" : "Message-Expires");
 	uint64_t delta;
 	time_t date;
 
-	if(!slice_u64(slice_trim(slice_cut(v, ';', NULL)), UINT32_MAX, &delta)
-			|| delta == 0 || !read_date(cpm_hdr_get(msg, "Date"), &date))
+	if(!read_lifetime(msg, &delta) || delta == 0
+			|| !read_date(cpm_hdr_get(msg, "Date"), &date))
 		return NULL;
 	return time(NULL) <= date + (time_t)delta + cpm_conf.clock_skew ? NULL
 																	: "expired";
+}
+
+uint32_t cpm_check_lifetime(sip_msg_t *msg)
+{
+	time_t date, now = time(NULL);
+	uint64_t delta;
+
+	if(!read_lifetime(msg, &delta))
+		return UINT32_MAX;
+	/* a clock that is ahead of ours does not make it longer */
+	if(delta == 0 || !read_date(cpm_hdr_get(msg, "Date"), &date) || date >= now)
+		return (uint32_t)delta;
+	/* within clock_skew of its end it has been let pass */
+	return date + (time_t)delta > now ? (uint32_t)(date + (time_t)delta - now)
+									  : 1;
 }
 
 /* ---- 5: session timer of an INVITE (OL-05) ---- */
@@ -137,7 +164,10 @@ const char *cpm_check_timer(sip_msg_t *msg, cpm_timer_hdr_t *out)
 
 	if(cpm_hdr_timer(msg, &t) < 0)
 		return "bad-request";
-	if(t.refresher == CPM_REFRESHER_UAS)
+	/* 122 is for a client's own request; who sends to ours may leave it to us
+	 * (TL-04, RFC 4028 section 9) */
+	if(t.refresher == CPM_REFRESHER_UAS
+			&& cpm_req(msg)->session_case != CPM_CASE_TERM)
 		return "122";
 	if(t.expires_s && t.expires_s < (uint32_t)cpm_conf.min_se)
 		return "interval"; /* RFC 4028 section 6 */

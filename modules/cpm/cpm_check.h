@@ -28,8 +28,14 @@ const char *cpm_check(sip_msg_t *msg);
  * modparam version_required decides. @param min 0: any is. */
 bool cpm_check_agent(struct slice user_agent, product_version min);
 
-/* Step 5 for an INVITE: refresher=uas is 122 (OL-05), a short interval 422,
- * what cannot be read 400. @param out filled on success; may be NULL. */
+/* What is left of the lifetime that the sender has given in Expires (MESSAGE)
+ * or Message-Expires, s: counted from Date when there is one; 0: it is not to
+ * be stored; UINT32_MAX: he has set no limit. After cpm_check(). */
+uint32_t cpm_check_lifetime(sip_msg_t *msg);
+
+/* Step 5 for an INVITE: refresher=uas is 122 (OL-05) but in the terminating
+ * role, a short interval 422, what cannot be read 400.
+ * @param out filled on success; may be NULL */
 const char *cpm_check_timer(sip_msg_t *msg, cpm_timer_hdr_t *out);
 
 /* A message of that many bytes against $cpm(max_message): 133 or NULL. */

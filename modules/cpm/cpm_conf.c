@@ -38,6 +38,7 @@ cpm_conf_t cpm_conf = {
 		.anonymity = 1,
 		.list_anonymity = 1,
 		.interworking = 1,
+		.defer = 1,
 		.max_recipients = 100,
 		.exploder_parallel = 50,
 		.exploder_window = 500,
@@ -87,6 +88,8 @@ param_export_t cpm_params[] = {
 		{"anonymity", PARAM_INT, &cpm_conf.anonymity},
 		{"list_anonymity", PARAM_INT, &cpm_conf.list_anonymity},
 		{"interworking", PARAM_INT, &cpm_conf.interworking},
+		{"defer", PARAM_INT, &cpm_conf.defer},
+		{"deferred_uri", PARAM_STR, &cpm_conf.deferred_uri},
 		{"max_recipients", PARAM_INT, &cpm_conf.max_recipients},
 		{"exploder_uri", PARAM_STR, &cpm_conf.exploder_uri},
 		{"exploder_parallel", PARAM_INT, &cpm_conf.exploder_parallel},
@@ -149,6 +152,7 @@ static int check_numbers(void)
 	bad |= check_range("anonymity", cpm_conf.anonymity, 0, 1);
 	bad |= check_range("list_anonymity", cpm_conf.list_anonymity, 0, 1);
 	bad |= check_range("interworking", cpm_conf.interworking, 0, 1);
+	bad |= check_range("defer", cpm_conf.defer, 0, 1);
 	bad |= check_range(
 			"max_recipients", cpm_conf.max_recipients, 1, RLIST_ENTRIES_MAX);
 	bad |= check_range(

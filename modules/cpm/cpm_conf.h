@@ -90,6 +90,8 @@ typedef struct cpm_conf
 	int anonymity;          /* 1: senders may be anonymous */
 	int list_anonymity;     /* 1: to a list of recipients, too */
 	int interworking;       /* 1: the ISF may be tried */
+	int defer;              /* 1: what nobody takes is stored */
+	str deferred_uri;       /* our address for stored messages; empty: none */
 	int max_recipients;     /* of one message */
 
 	/* messages to many */

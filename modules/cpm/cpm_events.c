@@ -13,6 +13,7 @@
 #include "cpm_conf.h"
 #include "cpm_link.h"
 #include "cpm_switch.h"
+#include "cpm_term_int.h"
 #include "proto/slice.h"
 
 #define PAGE 200        /* sessions in one session.list */
@@ -67,6 +68,7 @@ static void on_failed(
 	/* who has sent or got all of it may go as he likes */
 	bool news = l && !l->failed && !l->delivered && s->state != CPM_S_CLOSING
 			&& !(n == CPM_IN && s->keep && s->received);
+	bool fetched = s && s->kind == CPM_UAS_FETCH;
 	bool all = news && (n == CPM_IN || cpm_session_is_pair(s));
 
 	if(news)
@@ -80,7 +82,9 @@ static void on_failed(
 		return;
 	LM_NOTICE("session " CPM_ID_FMT " leg %u: MSRP failed: %d %s\n",
 			CPM_ID_ARG(id), n, (int)status, error ? error : "");
-	if(!all)
+	if(fetched)
+		cpm_b2b_end(id, CPM_END_MEDIA, CPM_IN, (str){NULL, 0});
+	else if(!all)
 		cpm_dlv_media_failed(id, n, (int)status);
 }
 
@@ -153,6 +157,9 @@ static void on_event(const char *type, const json_t *params)
 		on_received(id, true);
 	else if(strcmp(type, "message.aborted") == 0)
 		on_received(id, false);
+	else if(strcmp(type, "message.deferred") == 0
+			|| strcmp(type, "message.refused") == 0)
+		cpm_defer_event(id, type, params);
 	else
 		on_leg(type, params, id);
 }

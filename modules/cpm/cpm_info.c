@@ -84,7 +84,9 @@ static int fill(uint64_t id, struct cpm_session_info *out)
 	out->state_s = (unsigned)((now - s->state_ms) / 1000);
 	out->bytes = s->bytes;
 	cut_name(out->request, sizeof(out->request),
-			s->kind == CPM_UAS_MESSAGE ? "MESSAGE" : "INVITE");
+			s->kind == CPM_UAS_MESSAGE         ? "MESSAGE"
+					: s->kind == CPM_UAS_STORE ? "-"
+											   : "INVITE");
 	out->recipients = s->n_dlv;
 	out->delivered = s->n_done;
 	out->failed = s->n_failed;

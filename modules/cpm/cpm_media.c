@@ -11,14 +11,17 @@
 #include <string.h>
 
 #include "../../core/dprint.h"
+#include "cpm_b2b_ok.h"
 #include "cpm_conf.h"
 #include "cpm_rcpts.h"
 #include "cpm_record.h"
+#include "cpm_term_int.h"
 #include "proto/ctl.h"
 
 #define DRAIN_DEADLINE_MS 60000 /* for a session.close that drains */
 #define SETUP_SPARE_MS 90000    /* a leg may be tried elsewhere */
 #define SETUP_MAX_MS 86400000   /* the relay takes no more */
+#define CREATE_LEGS 32          /* outbound legs in one session.create */
 #define TURN_MS 32000           /* until silent recipients make room for more */
 
 static const str no_reason = {NULL, 0};
@@ -53,15 +56,17 @@ json_t *cpm_media_leg(uint64_t id, unsigned n)
 	bool tls = l && l->tls;
 	char name[CPM_LEG_NAME];
 	cpm_buf_t to = {0};
+	bool takes; /* the peer gets, the relay sends */
 	json_t *leg;
 
+	takes = n != CPM_IN || (s && s->kind == CPM_UAS_FETCH);
 	if(l && n != CPM_IN && s->retarget)
 		cpm_buf_str(&to, cpm_rcpts_uri(s->rcpts, l->dlv));
 	if(s)
 		cpm_session_unlock(s);
 	cpm_media_leg_name(n, name);
 	leg = json_pack("{s:s,s:s,s:s}", "leg", name, "direction",
-			n == CPM_IN ? "recv" : "send", "transport", tls ? "tls" : "tcp");
+			takes ? "send" : "recv", "transport", tls ? "tls" : "tcp");
 	if(to.bad
 			|| (to.len > 0
 					&& json_object_set_new(
@@ -159,12 +164,47 @@ static const json_t *find_leg(const json_t *result, unsigned n)
 	return NULL;
 }
 
+/* Outbound legs that session.create names: a user's clients all at once, of a
+ * list the first one, for it may be long. */
+static unsigned first_legs(const cpm_session_t *s)
+{
+	if(s->n_dlv > 0 && !s->term)
+		return 1;
+	return s->n_dlv < CREATE_LEGS ? s->n_dlv : CREATE_LEGS;
+}
+
+/* What follows session.create: 0, or the answer was not usable. */
+struct opened
+{
+	bool in, content, fetch;
+	unsigned from, to; /* outbound legs that were created with it */
+};
+
+static int open_session(uint64_t id, struct opened *o)
+{
+	cpm_session_t *s = cpm_session_lock(id);
+	int rc = -ENOENT;
+
+	if(s == NULL)
+		return rc;
+	if(s->state == CPM_S_SETUP && s->relay == CPM_R_CREATING) {
+		s->relay = CPM_R_OPEN;
+		o->fetch = s->kind == CPM_UAS_FETCH;
+		o->in = s->kind == CPM_UAS_INVITE || o->fetch;
+		o->content = s->content != NULL;
+		o->to = s->n_first;
+		s->add_next = (uint16_t)(s->n_dlv > o->to ? o->to + 1 : 0);
+		rc = 0;
+	}
+	cpm_session_unlock(s);
+	return rc;
+}
+
 static void on_created(
 		cpm_link_rc_t rc, int code, const json_t *result, uint64_t id, int leg)
 {
-	bool invite = false, content = false;
-	cpm_session_t *s;
-	int err = -ENOENT;
+	struct opened o = {.in = false};
+	int err;
 
 	(void)leg;
 	if(rc != CPM_LINK_OK) {
@@ -172,48 +212,50 @@ static void on_created(
 		cpm_b2b_end(id, cpm_media_failure(rc, code), CPM_IN, no_reason);
 		return;
 	}
-	s = cpm_session_lock(id);
-	if(s == NULL)
-		return;
-	if(s->state == CPM_S_SETUP && s->relay == CPM_R_CREATING) {
-		s->relay = CPM_R_OPEN;
-		invite = s->kind == CPM_UAS_INVITE;
-		content = s->content != NULL;
-		s->add_next = s->n_dlv > 1 ? 2 : 0;
-		err = 0;
-	}
-	cpm_session_unlock(s);
-	if(err == 0 && invite)
+	err = open_session(id, &o);
+	if(err == 0 && o.in)
 		err = cpm_media_adopt(id, CPM_IN, find_leg(result, CPM_IN));
-	if(err == 0)
-		err = cpm_media_adopt(id, 1, find_leg(result, 1));
+	for(unsigned n = 1; err == 0 && n <= o.to; n++)
+		err = cpm_media_adopt(id, n, find_leg(result, n));
 	if(err == -EBADMSG)
 		cpm_b2b_end(id, CPM_END_RELAY_NO, CPM_IN, no_reason);
 	if(err < 0)
 		return;
-	if(content)
+	if(o.content)
 		cpm_media_put(id);
-	cpm_dlv_ready(id, 1);
+	cpm_defer_ask(id);
+	if(o.fetch)
+		cpm_ok_self(id);
+	for(unsigned n = 1; n <= o.to; n++)
+		cpm_dlv_ready(id, n);
 	cpm_media_add_more(id);
+	if(o.to == 0 && !o.fetch)
+		cpm_dlv_decide(id);
 }
 
 /* What session.create needs, copied under the lock. */
 struct create
 {
-	cpm_strs_t *msg;
+	cpm_strs_t *msg, *defer;
 	uint32_t content_n;
+	uint64_t fence;
 	int max;
-	unsigned n_dlv;
-	bool invite, keep;
+	unsigned n_dlv, legs;
+	bool in, keep, stored;
 };
 
 static json_t *content_json(const struct create *c)
 {
 	str type = cpm_strs_get(c->msg, CPM_T_CONTENT_TYPE);
 	str mid = cpm_strs_get(c->msg, CPM_T_MESSAGE_ID);
-	json_t *o = json_pack("{s:o,s:I}", "type", cpm_media_text(type), "bytes",
-			(json_int_t)c->content_n);
+	json_t *o;
 
+	if(c->stored)
+		return json_pack("{s:o,s:I}", "deferred",
+				cpm_media_text(cpm_strs_get(c->defer, CPM_DT_REF)), "fence",
+				(json_int_t)c->fence);
+	o = json_pack("{s:o,s:I}", "type", cpm_media_text(type), "bytes",
+			(json_int_t)c->content_n);
 	if(o && mid.len > 0)
 		json_object_set_new(o, "message_id", cpm_media_text(mid));
 	return o;
@@ -234,14 +276,15 @@ static json_t *create_params(uint64_t id, const struct create *c)
 	json_t *p = cpm_media_params(id), *legs = json_array();
 	int bad = 0;
 
-	if(c->invite)
+	if(c->in)
 		bad |= json_array_append_new(legs, cpm_media_leg(id, CPM_IN));
-	bad |= json_array_append_new(legs, cpm_media_leg(id, 1));
+	for(unsigned n = 1; n <= c->legs; n++)
+		bad |= json_array_append_new(legs, cpm_media_leg(id, n));
 	bad |= json_object_set_new(p, "legs", legs);
 	if(c->max > 0)
 		bad |= json_object_set_new(p, "max_bytes", json_integer(c->max));
 	bad |= json_object_set_new(p, "idle_ms", json_integer(cpm_conf.msrp_idle));
-	if(c->content_n)
+	if(c->content_n || c->stored)
 		bad |= json_object_set_new(p, "content", content_json(c));
 	if(c->keep) {
 		bad |= json_object_set_new(p, "keep", json_true());
@@ -259,22 +302,31 @@ static json_t *create_params(uint64_t id, const struct create *c)
 int cpm_media_create(uint64_t id)
 {
 	cpm_session_t *s = cpm_session_lock(id);
-	struct create c;
+	struct create c = {.stored = false};
 	json_t *p;
 
 	if(s == NULL)
 		return -ENOENT;
 	/* who answers late gets all of it, and nobody waits for the slowest */
-	c.keep = s->keep = s->n_dlv > 1 || s->content != NULL;
-	c.invite = s->kind == CPM_UAS_INVITE;
+	c.stored = s->kind == CPM_UAS_STORE || s->kind == CPM_UAS_FETCH;
+	s->keep = s->n_dlv > 1 || s->content != NULL || s->term || c.stored;
+	c.keep = s->keep;
+	c.in = s->kind == CPM_UAS_INVITE || s->kind == CPM_UAS_FETCH;
+	c.legs = s->n_first = (uint16_t)first_legs(s);
+	c.fence = s->fence;
+	c.defer = cpm_strs_copy(s->defer_text);
 	c.content_n = s->content ? s->content_n : 0;
 	c.max = s->max_bytes;
 	c.n_dlv = s->n_dlv;
 	c.msg = cpm_strs_copy(s->msg);
 	s->relay = CPM_R_CREATING;
 	cpm_session_unlock(s);
-	p = c.msg ? create_params(id, &c) : NULL;
+	if(c.msg && (c.defer || !c.stored))
+		p = create_params(id, &c);
+	else
+		p = NULL;
 	cpm_strs_drop(c.msg);
+	cpm_strs_drop(c.defer);
 	if(p == NULL)
 		return -ENOMEM;
 	return cpm_link_send("session.create", p, 0, on_created, id, 0);

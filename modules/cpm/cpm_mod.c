@@ -15,6 +15,7 @@
 #include "cpm_pv.h"
 #include "cpm_rpc.h"
 #include "cpm_sip.h"
+#include "cpm_term.h"
 #include "cpm_stats.h"
 
 MODULE_VERSION
@@ -31,6 +32,7 @@ MODULE_VERSION
 	}
 
 WRAP(cpm_originating)
+WRAP(cpm_terminating)
 WRAP(cpm_in_dialog)
 WRAP(cpm_cancel)
 WRAP(cpm_is_pager)
@@ -69,6 +71,7 @@ static int w_cpm_reject(sip_msg_t *msg, char *p1, char *p2)
 
 static cmd_export_t cmds[] = {
 		{"cpm_originating", w_cpm_originating, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_terminating", w_cpm_terminating, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_in_dialog", w_cpm_in_dialog, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_cancel", w_cpm_cancel, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_is_pager", w_cpm_is_pager, 0, NULL, NULL, ROUTES_TEST},
@@ -103,6 +106,7 @@ static cmd_export_t cmds[] = {
 
 static sr_kemi_t kemi_exports[] = {
 	KEMI(originating),
+	KEMI(terminating),
 	KEMI(in_dialog),
 	KEMI(cancel),
 	KEMI(is_pager),

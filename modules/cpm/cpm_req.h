@@ -36,6 +36,7 @@ typedef struct cpm_req
 	int list_anonymity;          /* 1: to a list of recipients, too */
 	int interworking;            /* 1: the ISF may be tried */
 	int direct_delivery;         /* 1: his other clients get copies */
+	int defer;                   /* 1: it is stored when nobody takes it */
 	int max_recipients;          /* of one message */
 	int max_message;             /* bytes of a message */
 	int pager_limit;             /* bytes of a pager message's body */

@@ -163,3 +163,30 @@ int ki_cpm_service_header(sip_msg_t *msg)
 			? -1
 			: 1;
 }
+
+void cpm_service_copy_accept(cpm_buf_t *b, sip_msg_t *msg)
+{
+	hdr_field_t *h = NULL;
+
+	while((h = cpm_hdr_next(msg, "Accept-Contact", h)) != NULL) {
+		int len = h->body.len, room = 3 * len + 64, n = 0;
+		char *flat = len > 0 ? pkg_malloc((size_t)len) : NULL;
+		char *out = flat ? pkg_malloc((size_t)room) : NULL;
+
+		if(len > 0 && out == NULL)
+			b->bad = true;
+		for(int i = 0; out && i < len; i++)
+			flat[i] = h->body.s[i] == '\r' || h->body.s[i] == '\n'
+					? ' '
+					: h->body.s[i];
+		if(out)
+			n = icsi_header_swap(slice_of(flat, (size_t)len), ICSI_MSG,
+					ICSI_MSG, SLICE("+sip.instance"), out, (size_t)room);
+		if(n > 0)
+			cpm_buf_fmt(b, "Accept-Contact: %.*s\r\n", n, out);
+		if(out)
+			pkg_free(out);
+		if(flat)
+			pkg_free(flat);
+	}
+}

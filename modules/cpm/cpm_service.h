@@ -25,6 +25,10 @@ bool cpm_service_wanted(sip_msg_t *msg, enum icsi service);
  */
 enum icsi cpm_service_choose(sip_msg_t *msg, enum icsi wanted);
 
+/* Copy Accept-Contact but for the fields that name one device (+sip.instance):
+ * whoever sends to a client names it anew (TL-07). */
+void cpm_service_copy_accept(cpm_buf_t *b, sip_msg_t *msg);
+
 /* Max-Forwards of what we send in the request's place: one less than received,
  * unless the script's mf_process_maxfwd_header() has counted already; 70 when
  * there is none; negative: no hop is left (RFC 3261 16.3). */

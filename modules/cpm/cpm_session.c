@@ -15,6 +15,7 @@
 #include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
 #include "cpm_pace.h"
+#include "cpm_rcpts.h"
 #include "cpm_sip.h"
 
 /* How long a session may stay in each state before the watchdog ends it. The
@@ -44,7 +45,8 @@ static atomic_t *n_sessions;
 #define BIT(x) (1u << (x))
 
 static const uint8_t session_moves[CPM_S_NSTATES] = {
-		[CPM_S_SETUP] = BIT(CPM_S_CALLING) | BIT(CPM_S_CLOSING),
+		[CPM_S_SETUP] =
+				BIT(CPM_S_CALLING) | BIT(CPM_S_STARTING) | BIT(CPM_S_CLOSING),
 		[CPM_S_CALLING] =
 				BIT(CPM_S_STARTING) | BIT(CPM_S_UP) | BIT(CPM_S_CLOSING),
 		[CPM_S_STARTING] = BIT(CPM_S_ANSWERED) | BIT(CPM_S_CLOSING),
@@ -136,7 +138,7 @@ cpm_session_t *cpm_session_new(uint64_t id, unsigned n_dlv)
 {
 	cpm_session_t *s;
 
-	if(n_dlv < 1 || n_dlv >= CPM_LEGS_MAX)
+	if(n_dlv >= CPM_LEGS_MAX)
 		return NULL;
 	s = shm_malloc(sizeof(*s));
 	if(s == NULL)
@@ -145,14 +147,14 @@ cpm_session_t *cpm_session_new(uint64_t id, unsigned n_dlv)
 	s->id = id;
 	s->max_legs = s->n_legs = (uint16_t)(n_dlv + 1);
 	s->n_dlv = (uint16_t)n_dlv;
-	s->dlv = shm_malloc(n_dlv * sizeof(*s->dlv));
+	s->dlv = shm_malloc((n_dlv + 1) * sizeof(*s->dlv));
 	s->legs = shm_malloc(s->max_legs * sizeof(*s->legs));
 	if(s->dlv == NULL || s->legs == NULL) {
 		s->n_legs = 0;
 		cpm_session_free(s);
 		return NULL;
 	}
-	memset(s->dlv, 0, n_dlv * sizeof(*s->dlv));
+	memset(s->dlv, 0, (n_dlv + 1) * sizeof(*s->dlv));
 	leg_init(s, CPM_IN, 0);
 	for(unsigned i = 0; i < n_dlv; i++) {
 		leg_init(s, i + 1, i);
@@ -174,6 +176,7 @@ void cpm_session_free(cpm_session_t *s)
 	cpm_strs_free(&s->answer);
 	cpm_strs_free(&s->fail_answer);
 	cpm_strs_free(&s->reason);
+	cpm_strs_free(&s->defer_text);
 	if(s->rcpts)
 		shm_free(s->rcpts);
 	if(s->pace)
@@ -281,6 +284,39 @@ cpm_leg_t *cpm_session_leg_add(cpm_session_t *s, unsigned dlv)
 	}
 	leg_init(s, s->n_legs, dlv);
 	return &s->legs[s->n_legs++];
+}
+
+int cpm_session_dlv_set(cpm_session_t *s, struct cpm_rcpts *rcpts)
+{
+	unsigned n = rcpts->n;
+	cpm_leg_t *legs;
+	cpm_dlv_t *dlv;
+
+	if(s->n_dlv > 0 || s->n_legs != 1 || n + 1 >= CPM_LEGS_MAX)
+		return -EEXIST;
+	dlv = shm_malloc(n * sizeof(*dlv));
+	legs = shm_malloc((n + 1) * sizeof(*legs));
+	if(dlv == NULL || legs == NULL) {
+		if(dlv)
+			shm_free(dlv);
+		if(legs)
+			shm_free(legs);
+		return -ENOMEM;
+	}
+	memset(dlv, 0, n * sizeof(*dlv));
+	legs[CPM_IN] = s->legs[CPM_IN];
+	shm_free(s->legs);
+	shm_free(s->dlv);
+	s->legs = legs;
+	s->dlv = dlv;
+	s->rcpts = rcpts;
+	s->n_dlv = (uint16_t)n;
+	s->n_legs = s->max_legs = (uint16_t)(n + 1);
+	for(unsigned i = 0; i < n; i++) {
+		leg_init(s, i + 1, i);
+		dlv[i].leg = (uint16_t)(i + 1);
+	}
+	return 0;
 }
 
 cpm_dlv_t *cpm_session_dlv(cpm_session_t *s, unsigned n)

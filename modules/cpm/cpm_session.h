@@ -2,9 +2,10 @@
  *
  * The table of sessions. One session carries one message: leg 0 is the
  * inbound leg (we are UAS of its INVITE, or of a MESSAGE that has grown too
- * large), legs 1 to n-1 are outbound (UAC). Each recipient is one delivery; a
- * delivery is served by one leg at a time, and by a further one when it is
- * handed on to the interworking function.
+ * large; down from the start when the message comes from the store), legs 1 to
+ * n-1 are outbound (UAC). Each recipient, or in the terminating role each
+ * client, is one delivery; a delivery is served by one leg at a time, and by a
+ * further one when it is handed on to the interworking function.
  *
  * Rules: a cpm_session_t pointer is good between cpm_session_lock() and
  * cpm_session_unlock() and nowhere else; a cpm_leg_t pointer besides only until
@@ -62,8 +63,10 @@ typedef enum cpm_leg_state
 /* What the originator has sent; leg 0. */
 typedef enum cpm_uas_kind
 {
-	CPM_UAS_INVITE, /* a dialog with MSRP media */
-	CPM_UAS_MESSAGE /* a transaction only, the content is in the session */
+	CPM_UAS_INVITE,  /* a dialog with MSRP media */
+	CPM_UAS_MESSAGE, /* a transaction only, the content is in the session */
+	CPM_UAS_STORE,   /* nothing: a stored message is pushed */
+	CPM_UAS_FETCH    /* a dialog in which a client gets a stored message */
 } cpm_uas_kind_t;
 
 /* Life of a delivery: one recipient. */
@@ -73,6 +76,26 @@ typedef enum cpm_dlv_state
 	CPM_V_DONE,    /* he has all of it; final */
 	CPM_V_FAILED   /* he does not get it; final */
 } cpm_dlv_state_t;
+
+/* How far a session is with the store of deferred messages (cpm_term.h). */
+typedef enum cpm_defer_state
+{
+	CPM_F_OFF,     /* it is not for the store */
+	CPM_F_WANTED,  /* it is, session.defer has not been sent */
+	CPM_F_ASKED,   /* it has, without an answer yet */
+	CPM_F_ON,      /* the relay stores it when nobody takes it */
+	CPM_F_NO,      /* the store does not take it; final */
+	CPM_F_DEFERRED /* it is stored; final */
+} cpm_defer_state_t;
+
+/* Texts of the same: cpm_session_t.defer_text. */
+enum
+{
+	CPM_DT_USER,   /* whose message it is, canonical */
+	CPM_DT_SENDER, /* asserted identity of the originator */
+	CPM_DT_REF,    /* of the stored message; CPM_UAS_STORE, _FETCH */
+	CPM_DT_N
+};
 
 typedef struct cpm_dlv
 {
@@ -168,11 +191,13 @@ typedef struct cpm_leg
 	bool paced;           /* its INVITE holds a place in the queue */
 	bool peer_timer;      /* peer supports RFC 4028 */
 	bool peer_update;     /* peer allows UPDATE */
+	bool peer_asks_us;    /* in: peer wants us to refresh */
 	bool refresh_us;      /* we are the refresher */
 	bool refresh_pending; /* our UPDATE or re-INVITE is out */
 	bool tls;             /* MSRP over TLS */
 	bool peer_cema;       /* a=msrp-cema in the peer's SDP */
 	bool connect;         /* the relay opens the connection */
+	uint8_t setup;        /* enum sdp_setup that we offer (out) */
 	bool started;         /* leg.start was answered */
 	bool media_gone;      /* leg.close was sent */
 	bool bye_due;         /* in: BYE as soon as the ACK has come */
@@ -223,26 +248,36 @@ typedef struct cpm_session
 	uint16_t n_done;     /* of them delivered */
 	uint16_t n_failed;   /* of them failed */
 	uint16_t n_in[CPM_L_NSTATES]; /* legs in each state */
+	uint16_t n_first;             /* outbound legs that session.create named */
 	uint16_t add_next;            /* next leg to ask the relay for; 0 none */
 	uint16_t n_byes;              /* BYEs whose 200 waits for the recording */
 	uint16_t n_adding;            /* leg.add without an answer yet */
 	uint16_t end_next;            /* first leg that is still to be ended by the
 								   * timer process; 0 none */
-	bool uas_busy;       /* somebody replies on the inbound transaction */
-	bool uas_done;       /* a final answer was given */
-	bool uas_held;       /* our second reference to it exists */
-	bool sized;          /* the offer announced bytes */
-	bool interworking;   /* policy: failures may be handed on to the ISF */
-	bool keep;           /* the relay keeps the message from its first byte */
-	bool received;       /* the relay has the whole message */
-	bool retarget;       /* each recipient gets a CPIM To of his own */
-	bool stay;           /* under construction: unlock must not free it */
-	uint16_t want_1xx;   /* to be sent, 0 none */
-	uint16_t want_final; /* likewise */
-	uint16_t fail_code;  /* lowest failure of a delivery so far, 0 none */
-	uint8_t fail_why;    /* cpm_end_t of the same */
-	uint64_t bytes;      /* announced size, 0 unknown */
-	int max_bytes;       /* more than that is stopped; 0: the relay's own */
+	bool uas_busy;        /* somebody replies on the inbound transaction */
+	bool uas_done;        /* a final answer was given */
+	bool uas_held;        /* our second reference to it exists */
+	bool sized;           /* the offer announced bytes */
+	bool interworking;    /* policy: failures may be handed on to the ISF */
+	bool keep;            /* the relay keeps the message from its first byte */
+	bool received;        /* the relay has the whole message */
+	bool retarget;        /* each recipient gets a CPIM To of his own */
+	bool stay;            /* under construction: unlock must not free it */
+	bool term;            /* the deliveries are clients of one user */
+	bool choosing;        /* the user's clients are not known yet */
+	bool isf_hint;        /* a client failed in a way that the ISF may mend */
+	uint8_t defer;        /* cpm_defer_state_t */
+	int defer_code;       /* of the relay's refusal, CPM_F_NO */
+	uint32_t lifetime_s;  /* what is left of the sender's limit */
+	unsigned min_version; /* of a client, while choosing; 0 any */
+	uint64_t fence;       /* of the stored message; CPM_UAS_STORE, _FETCH */
+	uint64_t push_tag;    /* of whoever pushes; CPM_UAS_STORE */
+	uint16_t want_1xx;    /* to be sent, 0 none */
+	uint16_t want_final;  /* likewise */
+	uint16_t fail_code;   /* lowest failure of a delivery so far, 0 none */
+	uint8_t fail_why;     /* cpm_end_t of the same */
+	uint64_t bytes;       /* announced size, 0 unknown */
+	int max_bytes;        /* more than that is stopped; 0: the relay's own */
 	uint64_t created_ms, state_ms;
 	uint64_t ring_at;        /* the originator has to be answered, 0 none */
 	uint64_t ack_at;         /* the originator has to ACK, 0 none */
@@ -258,6 +293,7 @@ typedef struct cpm_session
 	struct cpm_rcpts *rcpts; /* the recipients in the deliveries' order, one
 							  * block, owned; NULL: CPM_T_TARGET alone */
 	struct cpm_pace *pace;   /* made, but not started; owned */
+	cpm_strs_t *defer_text;  /* CPM_DT_*, owned; NULL: CPM_F_OFF */
 	char *content; /* CPM_UAS_MESSAGE: what is to be sent, owned; freed when the
 					* relay has it */
 	uint32_t content_n;  /* its bytes */
@@ -280,7 +316,7 @@ uint64_t cpm_now_ms(void);
  * Allocate a session that is in no table yet: leg 0, and for each delivery one
  * leg that serves it (leg i + 1 serves delivery i), all idle.
  *
- * @param n_dlv recipients, 1 and up
+ * @param n_dlv recipients; 0 only in the terminating role
  *
  * @return the session for cpm_session_add() or cpm_session_free(), or NULL
  */
@@ -305,6 +341,15 @@ cpm_leg_t *cpm_session_leg(cpm_session_t *s, unsigned n);
  * legs are dead after it. */
 cpm_leg_t *cpm_session_leg_add(cpm_session_t *s, unsigned dlv);
 
+/**
+ * Deliveries for a session that has none yet, each with its leg.
+ *
+ * @param rcpts taken over on success
+ *
+ * @return 0; -EEXIST it has some; -ENOMEM
+ */
+int cpm_session_dlv_set(cpm_session_t *s, struct cpm_rcpts *rcpts);
+
 /* The delivery that leg n serves now; NULL: none, or another leg does. */
 cpm_dlv_t *cpm_session_dlv(cpm_session_t *s, unsigned n);
 
@@ -317,6 +362,8 @@ static inline unsigned cpm_session_pending(const cpm_session_t *s)
 /* Has anybody got all of it? */
 static inline bool cpm_session_delivered(const cpm_session_t *s)
 {
+	if(s->kind == CPM_UAS_FETCH)
+		return s->legs[CPM_IN].delivered;
 	return s->n_done > 0 || (s->winner && s->legs[s->winner].delivered);
 }
 
@@ -324,7 +371,7 @@ static inline bool cpm_session_delivered(const cpm_session_t *s)
  * ends the other. */
 static inline bool cpm_session_is_pair(const cpm_session_t *s)
 {
-	return s->n_dlv == 1 && s->kind == CPM_UAS_INVITE;
+	return s->n_dlv == 1 && s->kind == CPM_UAS_INVITE && !s->term;
 }
 
 /* Move; an illegal move is refused and logged: 0 or -EINVAL. */

@@ -26,6 +26,7 @@
 #include "cpm_pager.h"
 #include "cpm_req.h"
 #include "cpm_service.h"
+#include "cpm_term_int.h"
 #include "cpm_trust.h"
 
 /* The core writes "User-Agent: kamailio ..." and "Server: ..." into what tm
@@ -71,7 +72,7 @@ int cpm_sip_mod_init(void)
 			|| cpm_reject_init() < 0 || cpm_timer_mod_init() < 0
 			|| own_signature() < 0)
 		return -1;
-	if(cpm_clients_init() < 0)
+	if(cpm_clients_init() < 0 || cpm_fetch_init() < 0)
 		return -1;
 	cpm_dlv_init();
 	cpm_events_init();
@@ -127,6 +128,8 @@ int ki_cpm_originating(sip_msg_t *msg)
 		return -1;
 	if(cpm_b2b_parse(msg) < 0 || get_to(msg)->tag_value.len > 0)
 		return -1;
+	if(msg->REQ_METHOD == METHOD_INVITE && cpm_fetch_wanted(msg))
+		return cpm_fetch(msg);
 	if(!cpm_service_wanted(msg,
 			   msg->REQ_METHOD == METHOD_MESSAGE ? ICSI_MSG : ICSI_LARGEMSG))
 		return -1;

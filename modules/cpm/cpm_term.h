@@ -18,6 +18,7 @@
 #include "../../core/parser/msg_parser.h"
 #include "../../core/str.h"
 #include "cpm_rcpts.h"
+#include "proto/product.h"
 
 #define CPM_LIFETIME_ANY UINT32_MAX /* the sender has set no limit */
 
@@ -29,7 +30,10 @@ typedef struct cpm_term_req
 	/* His clients that are to get it, in shared memory, owned by cpm_term.c;
 	 * who keeps it sets it to NULL. NULL: there is none. */
 	cpm_rcpts_t *rcpts;
-	bool defer;          /* it may be stored: policy, and lifetime is not 0 */
+	bool defer;   /* it may be stored: policy, and lifetime is not 0 */
+	bool unknown; /* his clients are not known yet, and rcpts is NULL: ask
+				   * cpm_clients_when_known(), then cpm_term_choose() */
+	product_version version; /* the oldest client that may be chosen; 0 any */
 	uint32_t lifetime_s; /* what is left of the sender's limit, from now on */
 } cpm_term_req_t;
 
