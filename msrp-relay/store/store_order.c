@@ -118,47 +118,64 @@ static bool has_user(const struct store_row *rows, int n, const char *user)
 	return false;
 }
 
-/* One row of each user, of those just read. */
-static int keep_one_each(struct store_row *rows, int had, int n)
+/* To rows, which has `had`: one of each user in the page, until there are max;
+ * *seen: how much of the page that took. */
+static int keep_one_each(struct store_row *rows, int had, int max,
+		const struct store_row *page, int n, int *seen)
 {
-	int kept = had;
+	int i;
 
-	for(int i = had; i < n; i++)
-		if(!has_user(rows, kept, rows[i].m.user))
-			rows[kept++] = rows[i];
-	return kept;
+	for(i = 0; i < n; i++) {
+		if(has_user(rows, had, page[i].m.user))
+			continue;
+		if(had == max)
+			break;
+		rows[had++] = page[i];
+	}
+	*seen = i;
+	return had;
 }
 
 /* A user with many that are due must not hide the others: each job goes on
  * where the one before has ended. */
+static int due_page(struct store *s, struct store_job *j, int64_t now, int max,
+		struct store_row *rows, int *n, bool *end)
+{
+	struct store_row *page = rows_alloc(j, DUE_PAGE);
+	int seen = 0, got = 0, rc;
+
+	rc = db_run(&s->db, DUE, SQL_I(now), SQL_I(s->due_at), SQL_I(s->due_id),
+			SQL_I(DUE_PAGE));
+	if(rc == 0)
+		rc = collect(s, j, false, page, DUE_PAGE, &got);
+	if(rc < 0)
+		return rc;
+	*n = keep_one_each(rows, *n, max, page, got, &seen);
+	*end = seen < DUE_PAGE;
+	if(seen == got && got < DUE_PAGE) {
+		s->due_at = s->due_id = 0;
+	} else if(seen > 0) {
+		s->due_at = page[seen - 1].m.next_at;
+		s->due_id = page[seen - 1].id;
+	}
+	return 0;
+}
+
 static int due_run(struct store *s, struct store_job *j)
 {
-	struct store_db *db = &s->db;
-	int max = limit_of(j), n = 0, had, rc;
-	struct store_row *rows = rows_alloc(j, max + DUE_PAGE);
+	int max = limit_of(j), n = 0, got = 0, seen, rc;
+	struct store_row *rows = rows_alloc(j, max), *lapsed = rows_alloc(j, max);
 	int64_t now = store_now(s);
+	bool end = false;
 
-	rc = db_run(db, LAPSED, SQL_I(now), SQL_I(max));
+	rc = db_run(&s->db, LAPSED, SQL_I(now), SQL_I(max));
 	if(rc == 0)
-		rc = collect(s, j, false, rows, max, &n);
-	n = keep_one_each(rows, 0, n);
-	for(int page = 0; rc == 0 && page < DUE_PAGES && n < max; page++) {
-		had = n;
-		rc = db_run(db, DUE, SQL_I(now), SQL_I(s->due_at), SQL_I(s->due_id),
-				SQL_I(DUE_PAGE));
-		if(rc == 0)
-			rc = collect(s, j, false, rows, had + DUE_PAGE, &n);
-		if(rc < 0 || n - had < DUE_PAGE) {
-			s->due_at = s->due_id = 0;
-			page = DUE_PAGES;
-		} else {
-			s->due_at = rows[n - 1].m.next_at;
-			s->due_id = rows[n - 1].id;
-		}
-		n = keep_one_each(rows, had, n);
-	}
+		rc = collect(s, j, false, lapsed, max, &got);
+	n = keep_one_each(rows, 0, max, lapsed, got, &seen);
+	for(int i = 0; rc == 0 && !end && i < DUE_PAGES && n < max; i++)
+		rc = due_page(s, j, now, max, rows, &n, &end);
 	if(rc == 0)
-		answer_rows(j, rows, n < max ? n : max);
+		answer_rows(j, rows, n);
 	return rc;
 }
 

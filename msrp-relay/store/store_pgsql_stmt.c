@@ -180,13 +180,15 @@ int pgsql_lock_user(struct store_db *db, const char *user)
 {
 	struct pgsql *q = db->own;
 	const char *const args[] = {user};
-	char sql[96];
+	char sql[128];
 	PGresult *res;
 	int rc;
 
 	pgsql_finish(q);
 	snprintf(sql, sizeof(sql),
-			"SELECT pg_try_advisory_xact_lock(%d, hashtext($1))", USER_LOCK);
+			"SELECT pg_try_advisory_xact_lock(%d, hashtext(current_schema() || "
+			"$1))",
+			USER_LOCK);
 	res = PQexecParams(q->c, sql, 1, NULL, args, NULL, NULL, 0);
 	rc = PQresultStatus(res) != PGRES_TUPLES_OK
 			? pgsql_fail(db, "lock of a user", res)

@@ -7,9 +7,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "log/log.h"
 #include "net/buf.h"
 #include "store/store_priv.h"
 
@@ -250,15 +252,20 @@ static void on_prepared(uv_work_t *work, int status)
 {
 	struct store_job *j = work->data;
 	struct store_stats *st = &j->port->s->stats;
+	int rc;
 
 	if(status == 0 && j->rc == 0) {
 		store_job_submit(j);
 		return;
 	}
-	tally(j->rc == -ENOSPC ? &st->refused_full_total : &st->refused_error_total,
+	/* Quotas of the file system are the disk's, not the user's. */
+	rc = j->rc == -ENOSPC || j->rc == -EDQUOT ? -ENOSPC : -EIO;
+	log_limited(LOG_L_ERROR, "store: %s: body of %" PRIu64 " bytes: %s",
+			j->new_ref, j->size, strerror(-j->rc));
+	tally(rc == -ENOSPC ? &st->refused_full_total : &st->refused_error_total,
 			1);
 	tally(&st->errors_total, 1);
-	store_job_answer(j, j->rc ? j->rc : -EIO);
+	store_job_answer(j, rc);
 }
 
 static bool fits(const struct store_put *m, uint64_t size)
