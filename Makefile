@@ -35,7 +35,7 @@ QLD = $(if $(V),,@echo 'LD  $@';)
 PROTO = modules/cpm/proto
 PROTO_SRC = $(wildcard $(PROTO)/*.c)
 # The same for programs that read no XML.
-PROTO_PLAIN_SRC = $(filter-out $(PROTO)/rlist.c,$(PROTO_SRC))
+PROTO_PLAIN_SRC = $(filter-out $(PROTO)/rlist.c $(PROTO)/xmldoc.c $(PROTO)/reginfo.c $(PROTO)/regstate.c,$(PROTO_SRC))
 
 PREFIX ?= /usr
 DESTDIR ?=

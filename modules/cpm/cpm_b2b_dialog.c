@@ -16,6 +16,7 @@
 #include "cpm_b2b_dialog.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_reg.h"
 #include "cpm_sip.h"
 #include "proto/multipart.h"
 #include "proto/sdp.h"
@@ -290,6 +291,8 @@ int ki_cpm_in_dialog(sip_msg_t *msg)
 
 	if(find(msg, &at) < 0)
 		return -1;
+	if(msg->REQ_METHOD == METHOD_NOTIFY && cpm_reg_notify(msg) == 0)
+		return 0;
 	if(msg->REQ_METHOD == METHOD_ACK) {
 		on_ack(msg, &at);
 		return 0;

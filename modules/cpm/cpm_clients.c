@@ -90,7 +90,7 @@ str cpm_clients_text(cpm_clients_t *c, str s)
 	return out;
 }
 
-int cpm_clients_get(const str *who, cpm_clients_t **out)
+static int get(const str *who, bool ask, cpm_clients_t **out)
 {
 	char name[CPM_USER_BUF];
 	int n = cpm_user_name(*who, name);
@@ -99,7 +99,17 @@ int cpm_clients_get(const str *who, cpm_clients_t **out)
 		return n;
 	if(source == NULL)
 		return -ENOTSUP;
-	return source->get(&(str){name, n}, out);
+	return source->get(&(str){name, n}, ask, out);
+}
+
+int cpm_clients_get(const str *who, cpm_clients_t **out)
+{
+	return get(who, true, out);
+}
+
+int cpm_clients_peek(const str *who, cpm_clients_t **out)
+{
+	return get(who, false, out);
 }
 
 void cpm_clients_free(cpm_clients_t **c)
@@ -300,6 +310,8 @@ int cpm_clients_init(void)
 {
 	if(cpm_conf.contacts_by == CPM_CONTACTS_USRLOC)
 		source = &cpm_usrloc_src;
+	else if(cpm_conf.contacts_by == CPM_CONTACTS_REG)
+		source = &cpm_reg_src;
 	return source ? source->init() : 0;
 }
 
@@ -309,8 +321,15 @@ void cpm_clients_destroy(void)
 		source->destroy();
 }
 
-void cpm_clients_tick(void)
+void cpm_clients_work(void)
 {
 	if(source && source->tick)
 		source->tick();
+}
+
+void cpm_clients_tick(void)
+{
+	cpm_clients_work();
+	if(source && source->slow_tick)
+		source->slow_tick();
 }

@@ -53,12 +53,14 @@ typedef struct cpm_client
 
 typedef struct cpm_clients
 {
-	str user;                 /* as it was asked for, canonical */
+	str user; /* canonical: his first identity, not always that asked for */
 	str ids[CPM_CLIENTS_IDS]; /* all his identities, canonical; user too */
 	unsigned n_ids;
-	unsigned n; /* clients */
-	char *text; /* where the next text goes; of whoever fills it */
-	char *end;  /* of the room for texts */
+	unsigned n;   /* clients */
+	str charging; /* complete lines for requests on the core's behalf of him:
+				   * P-Charging-Function-Addresses; may be empty */
+	char *text;   /* where the next text goes; of whoever fills it */
+	char *end;    /* of the room for texts */
 	cpm_client_t v[];
 } cpm_clients_t;
 
@@ -89,6 +91,10 @@ int cpm_user_name(str uri, char buf[CPM_USER_BUF]);
  *         modparam contacts is "none"; -ENOMEM
  */
 int cpm_clients_get(const str *user, cpm_clients_t **out)
+		__attribute__((warn_unused_result));
+
+/* The same, but nothing is asked of the core when it is not known. */
+int cpm_clients_peek(const str *user, cpm_clients_t **out)
 		__attribute__((warn_unused_result));
 
 /* Free and clear the pointer; NULL is fine. */
@@ -208,7 +214,9 @@ void cpm_clients_destroy(void);
 /* From the timer process, each second. */
 void cpm_clients_tick(void);
 
-/* For the sources alone: tell those who asked by cpm_clients_on_change(). */
+/* For the sources alone: tell of what they have noted; and tell those who asked
+ * by cpm_clients_on_change(). */
+void cpm_clients_work(void);
 void cpm_clients_changed(const str *user, bool again);
 
 #endif

@@ -13,6 +13,7 @@
 #include "../../core/mem/mem.h"
 #include "../../core/parser/parse_uri.h"
 #include "proto/ctl.h"
+#include "proto/reginfo.h"
 #include "proto/rlist.h"
 
 cpm_conf_t cpm_conf = {
@@ -50,6 +51,11 @@ cpm_conf_t cpm_conf = {
 		.contacts = str_init("none"),
 		.contacts_unknown = 1,
 		.usrloc_table = str_init("location"),
+		.contacts_max_users = 1000000,
+		.contacts_max_clients = 64,
+		.reg_expires = 600000,
+		.reg_wait = 1000,
+		.reg_retry = 5,
 		.msrp_transport = str_init("tcp"),
 		.msrp_idle = 30000,
 };
@@ -105,6 +111,12 @@ param_export_t cpm_params[] = {
 		{"contacts_unknown", PARAM_INT, &cpm_conf.contacts_unknown},
 		{"contacts_domain", PARAM_STR, &cpm_conf.contacts_domain},
 		{"usrloc_table", PARAM_STR, &cpm_conf.usrloc_table},
+		{"contacts_max_users", PARAM_INT, &cpm_conf.contacts_max_users},
+		{"contacts_max_clients", PARAM_INT, &cpm_conf.contacts_max_clients},
+		{"reg_route", PARAM_STR, &cpm_conf.reg_route},
+		{"reg_expires", PARAM_INT, &cpm_conf.reg_expires},
+		{"reg_wait", PARAM_INT, &cpm_conf.reg_wait},
+		{"reg_retry", PARAM_INT, &cpm_conf.reg_retry},
 		{"client_target", PARAM_STR, &cpm_conf.client_target},
 		{"msrp_transport", PARAM_STR, &cpm_conf.msrp_transport},
 		{"msrp_idle", PARAM_INT, &cpm_conf.msrp_idle}, {NULL, 0, NULL}};
@@ -162,6 +174,13 @@ static int check_numbers(void)
 	bad |= check_range("rewrite_cpim_to", cpm_conf.rewrite_cpim_to, 0, 1);
 	bad |= check_range("contacts_unknown", cpm_conf.contacts_unknown, 0, 1);
 	bad |= check_range("direct_delivery", cpm_conf.direct_delivery, 0, 1);
+	bad |= check_range(
+			"contacts_max_users", cpm_conf.contacts_max_users, 1, 100000000);
+	bad |= check_range("contacts_max_clients", cpm_conf.contacts_max_clients, 1,
+			REGINFO_CONTACTS_MAX);
+	bad |= check_range("reg_expires", cpm_conf.reg_expires, 60, 2592000);
+	bad |= check_range("reg_wait", cpm_conf.reg_wait, 0, 30000);
+	bad |= check_range("reg_retry", cpm_conf.reg_retry, 1, 3600);
 	bad |= check_range("msrp_idle", cpm_conf.msrp_idle, 100, 86400000);
 	if(cpm_conf.hash_size & (cpm_conf.hash_size - 1)) {
 		LM_ERR("modparam hash_size is %d, must be a power of two\n",
@@ -258,6 +277,9 @@ int cpm_conf_check(void)
 		cpm_conf.warn_agent = uri.host;
 	if(cpm_conf.outbound_proxy.len > 0
 			&& check_uri("outbound_proxy", &cpm_conf.outbound_proxy, &uri) < 0)
+		bad = -1;
+	if(cpm_conf.reg_route.len > 0
+			&& check_uri("reg_route", &cpm_conf.reg_route, &uri) < 0)
 		bad = -1;
 	if(str_strcmp(&cpm_conf.msrp_transport, &(str)str_init("tcp")) == 0) {
 		cpm_conf.transport = CPM_TRANSPORT_TCP;

@@ -118,7 +118,14 @@ typedef struct cpm_conf
 	int contacts_unknown; /* 1: clients without known feature tags are tried */
 	str contacts_domain;  /* of usrloc's users where it keeps none */
 	str usrloc_table;     /* usrloc's table, "location" */
-	str client_target;    /* "gruu" or "contact"; empty: by contacts */
+	int contacts_max_users;   /* that are kept in memory */
+	int contacts_max_clients; /* contacts of one of them, of all identities */
+	str reg_route;            /* where SUBSCRIBE goes; empty: the S-CSCF of the
+							   * third-party REGISTER, else outbound_proxy */
+	int reg_expires;          /* s, of subscriptions */
+	int reg_wait;             /* ms until an unknown user is not registered */
+	int reg_retry;            /* s before the first new attempt; doubled */
+	str client_target;        /* "gruu" or "contact"; empty: by contacts */
 	cpm_client_target_by_t target; /* client_target, parsed */
 
 	/* MSRP */

@@ -52,6 +52,7 @@ WRAP(cpm_check_timer)
 WRAP(cpm_check_require)
 WRAP(cpm_check_size)
 WRAP(cpm_service_header)
+WRAP(cpm_third_party_register)
 
 static int w_cpm_reject(sip_msg_t *msg, char *p1, char *p2)
 {
@@ -63,6 +64,18 @@ static int w_cpm_reject(sip_msg_t *msg, char *p1, char *p2)
 		return -1;
 	}
 	return ki_cpm_reject(msg, &reason);
+}
+
+static int w_cpm_register_tags(sip_msg_t *msg, char *p1, char *p2)
+{
+	str identities = {NULL, 0};
+
+	(void)p2;
+	if(p1 && fixup_get_svalue(msg, (gparam_t *)p1, &identities) < 0) {
+		LM_ERR("cpm_register_tags: the identities cannot be evaluated\n");
+		return -1;
+	}
+	return ki_cpm_register_tags(msg, &identities);
 }
 
 /* Functions that send or end a request; and tests, usable on any request. */
@@ -93,6 +106,12 @@ static cmd_export_t cmds[] = {
 		{"cpm_check_require", w_cpm_check_require, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_check_size", w_cpm_check_size, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_service_header", w_cpm_service_header, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_third_party_register", w_cpm_third_party_register, 0, NULL, NULL,
+				ROUTES_ACT},
+		{"cpm_register_tags", w_cpm_register_tags, 0, NULL, NULL,
+				REQUEST_ROUTE},
+		{"cpm_register_tags", w_cpm_register_tags, 1, fixup_spve_null,
+				fixup_free_spve_null, REQUEST_ROUTE},
 		{"cpm_reject", w_cpm_reject, 1, fixup_spve_null, fixup_free_spve_null,
 				ROUTES_ACT | FAILURE_ROUTE},
 		{NULL, NULL, 0, NULL, NULL, 0}};
@@ -126,6 +145,9 @@ static sr_kemi_t kemi_exports[] = {
 	KEMI(check_require),
 	KEMI(check_size),
 	KEMI(service_header),
+	KEMI(third_party_register),
+	{str_init("cpm"), str_init("register_tags"), SR_KEMIP_INT, ki_cpm_register_tags,
+		{SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE}},
 	{str_init("cpm"), str_init("reject"), SR_KEMIP_INT, ki_cpm_reject,
 		{SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE}},
 	{{0, 0}, {0, 0}, 0, NULL, {0, 0, 0, 0, 0, 0}}

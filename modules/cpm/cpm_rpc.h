@@ -8,6 +8,9 @@
 #include "../../core/rpc.h"
 
 /* For rpc_register_array(). */
+/* cpm.clients (cpm_clients_rpc.c). */
+void cpm_rpc_clients(rpc_t *rpc, void *ctx);
+
 extern rpc_export_t cpm_rpc_cmds[];
 
 #endif

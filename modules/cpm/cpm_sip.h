@@ -129,6 +129,28 @@ int ki_cpm_service_header(sip_msg_t *msg);
  */
 int ki_cpm_reject(sip_msg_t *msg, str *reason);
 
+/* ---- script functions: registration ---- */
+
+/**
+ * In the REGISTER route behind save(), where modparam contacts is usrloc: keep
+ * the feature tags of the clients that register, and say who they are.
+ *
+ * @param identities the user's further addresses with commas between them
+ *                   ("tel:+15550101"); may be empty
+ *
+ * @return 1; -1 no REGISTER, or its To is no address
+ */
+int ki_cpm_register_tags(sip_msg_t *msg, str *identities);
+
+/**
+ * A third-party REGISTER of the core, where modparam contacts is reg (3GPP TS
+ * 24.229 5.7.1.1): answered, and followed by a subscription to the user's
+ * registration state.
+ *
+ * @return 0 handled; -1 no REGISTER (nothing was sent)
+ */
+int ki_cpm_third_party_register(sip_msg_t *msg);
+
 /* ---- sessions for RPC ---- */
 
 #define CPM_INFO_LEGS 8

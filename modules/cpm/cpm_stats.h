@@ -41,19 +41,24 @@ typedef enum cpm_stat
 	CPM_STAT_F_MEMORY,    /* out of shared memory */
 	CPM_STAT_F_OTHER,     /* anything else */
 	/* the link to the relay */
-	CPM_STAT_LINK_COMMANDS, /* commands queued */
-	CPM_STAT_LINK_RESULTS,  /* answered with a result */
-	CPM_STAT_LINK_ERRORS,   /* answered with an error */
-	CPM_STAT_LINK_TIMEOUTS, /* not answered in time, connection up */
-	CPM_STAT_LINK_DOWN,     /* not answered in time, no connection */
-	CPM_STAT_LINK_REFUSED,  /* not queued: full, no memory, relay away */
-	CPM_STAT_LINK_RESENT,   /* sent again after a reconnection */
-	CPM_STAT_LINK_EVENTS,   /* events received */
-	CPM_STAT_LINK_STRAY,    /* answers that nobody waited for (any more) */
-	CPM_STAT_LINK_GARBAGE,  /* connections ended for unreadable input */
-	CPM_STAT_LINK_CONNECTS, /* connections established */
-	CPM_STAT_LINK_RESTARTS, /* restarts of the relay noticed */
-	CPM_STAT_LINK_WAIT_US,  /* microseconds from sending to the answer, sum */
+	CPM_STAT_REG_REGISTERS,  /* third-party REGISTERs */
+	CPM_STAT_REG_SUBSCRIBES, /* SUBSCRIBEs sent for registration state */
+	CPM_STAT_REG_FAILED,     /* of them refused, or without an answer */
+	CPM_STAT_REG_NOTIFIES,   /* NOTIFYs of it */
+	CPM_STAT_REG_BAD,        /* of them unreadable or too large */
+	CPM_STAT_LINK_COMMANDS,  /* commands queued */
+	CPM_STAT_LINK_RESULTS,   /* answered with a result */
+	CPM_STAT_LINK_ERRORS,    /* answered with an error */
+	CPM_STAT_LINK_TIMEOUTS,  /* not answered in time, connection up */
+	CPM_STAT_LINK_DOWN,      /* not answered in time, no connection */
+	CPM_STAT_LINK_REFUSED,   /* not queued: full, no memory, relay away */
+	CPM_STAT_LINK_RESENT,    /* sent again after a reconnection */
+	CPM_STAT_LINK_EVENTS,    /* events received */
+	CPM_STAT_LINK_STRAY,     /* answers that nobody waited for (any more) */
+	CPM_STAT_LINK_GARBAGE,   /* connections ended for unreadable input */
+	CPM_STAT_LINK_CONNECTS,  /* connections established */
+	CPM_STAT_LINK_RESTARTS,  /* restarts of the relay noticed */
+	CPM_STAT_LINK_WAIT_US,   /* microseconds from sending to the answer, sum */
 	CPM_STAT_N
 } cpm_stat_t;
 

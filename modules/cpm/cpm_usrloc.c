@@ -17,6 +17,7 @@
 #include "../../core/mem/shm_mem.h"
 #include "../../core/sr_module.h"
 #include "../usrloc/usrloc.h"
+#include "cpm_alias.h"
 #include "cpm_clients_src.h"
 #include "cpm_conf.h"
 #include "proto/slice.h"
@@ -141,7 +142,8 @@ static cpm_clients_t *read_record(urecord_t *r, const str *who)
 	time_t now = time(NULL);
 	size_t texts = (size_t)who->len;
 	unsigned n = r ? measure(r->contacts, now, &texts) : 0;
-	cpm_clients_t *out = cpm_clients_new(n, texts + n * ((size_t)who->len + 4));
+	cpm_clients_t *out = cpm_clients_new(
+			n, texts + n * ((size_t)who->len + 4) + CPM_ULTAGS_TEXTS);
 
 	if(out == NULL)
 		return NULL;
@@ -153,19 +155,24 @@ static cpm_clients_t *read_record(urecord_t *r, const str *who)
 	return out;
 }
 
-static int get(const str *who, cpm_clients_t **out)
+static int get(const str *who, bool ask, cpm_clients_t **out)
 {
 	urecord_t *r = NULL;
 	cpm_clients_t *c;
-	str aor;
+	char primary[CPM_USER_BUF];
+	str aor, name = *who;
+	int n = cpm_alias_get(name, primary);
 
-	if(!aor_of(who, &aor)) {
-		c = read_record(NULL, who);
+	(void)ask; /* all is known */
+	if(n > 0)
+		name = (str){primary, n};
+	if(!aor_of(&name, &aor)) {
+		c = read_record(NULL, &name);
 	} else {
 		ul.lock_udomain(domain, &aor);
 		if(ul.get_urecord(domain, &aor, &r) != 0)
 			r = NULL;
-		c = read_record(r, who);
+		c = read_record(r, &name);
 		if(r)
 			ul.release_urecord(r);
 		ul.unlock_udomain(domain, &aor);
@@ -174,6 +181,7 @@ static int get(const str *who, cpm_clients_t **out)
 		LM_ERR("no private memory for the clients of %.*s\n", STR_FMT(who));
 		return -ENOMEM;
 	}
+	cpm_ultags_apply(c);
 	*out = c;
 	return 0;
 }
@@ -258,19 +266,18 @@ static int init(void)
 	notes->first = NULL;
 	notes->last = &notes->first;
 	notes->n = 0;
+	if(cpm_ultags_init() < 0)
+		return -1;
 	if(ul.register_ulcb(UL_CONTACT_INSERT | UL_CONTACT_UPDATE, on_contact, NULL)
 			< 0)
 		return -1;
 	return 0;
 }
 
-static void tick(void)
-{
-	work_off();
-}
 
 const cpm_clients_src_t cpm_usrloc_src = {
 		.init = init,
 		.get = get,
-		.tick = tick,
+		.tick = work_off,
+		.slow_tick = cpm_ultags_tick,
 };

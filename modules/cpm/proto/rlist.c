@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The reader of recipient lists (rlist.h). libxml2 builds the tree and is left
- * at its first DOCTYPE, before any entity could be declared; the tree lives
- * for one call only. Duplicates are found by sorting, so that no list makes
- * it slow.
+ * The reader of recipient lists (rlist.h). The tree lives for one call only.
+ * Duplicates are found by sorting, so that no list makes it slow.
  */
 #include "rlist.h"
 
 #include <errno.h>
-#include <libxml/parser.h>
-#include <libxml/tree.h>
 #include <stdlib.h>
+
+#include "xmldoc.h"
 
 #define NS "urn:ietf:params:xml:ns:resource-lists"
 
@@ -43,53 +41,26 @@ const char *rlist_error_text(enum rlist_error e)
 
 void rlist_init(void)
 {
-	LIBXML_TEST_VERSION
-	xmlInitParser();
+	xmldoc_init();
 }
 
 /* ---- the document ---- */
 
-/* Called at "<!DOCTYPE" before anything of it is read. */
-static void refuse_doctype(void *ctx, const xmlChar *name,
-		const xmlChar *external, const xmlChar *system)
+static enum rlist_error read_xml(struct slice xml, xmlDocPtr *out)
 {
-	xmlParserCtxtPtr p = ctx;
+	static const enum rlist_error errors[] = {
+			[XMLDOC_OK] = RLIST_OK,
+			[XMLDOC_XML] = RLIST_XML,
+			[XMLDOC_DOCTYPE] = RLIST_DOCTYPE,
+			[XMLDOC_MEMORY] = RLIST_MEMORY,
+	};
 
-	(void)name;
-	(void)external;
-	(void)system;
-	*(bool *)p->_private = true;
-	xmlStopParser(p);
-}
-
-static xmlDocPtr read_xml(struct slice xml, enum rlist_error *error)
-{
-	xmlParserCtxtPtr p = xmlNewParserCtxt();
-	bool doctype = false;
-	xmlDocPtr doc;
-
-	*error = RLIST_MEMORY;
-	if(p == NULL)
-		return NULL;
-	p->_private = &doctype;
-	p->sax->internalSubset = refuse_doctype;
-	doc = xmlCtxtReadMemory(p, xml.p, (int)xml.n, NULL, NULL,
-			XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOERROR
-					| XML_PARSE_NOWARNING);
-	*error = doctype ? RLIST_DOCTYPE : doc == NULL ? RLIST_XML : RLIST_OK;
-	if(*error != RLIST_OK && doc) {
-		xmlFreeDoc(doc);
-		doc = NULL;
-	}
-	xmlFreeParserCtxt(p);
-	return doc;
+	return errors[xmldoc_read(xml, out)];
 }
 
 static bool is_element(const xmlNode *n, const char *name)
 {
-	return n->type == XML_ELEMENT_NODE
-			&& strcmp((const char *)n->name, name) == 0
-			&& (n->ns == NULL || strcmp((const char *)n->ns->href, NS) == 0);
+	return xmldoc_is(n, name, NS);
 }
 
 /* An attribute by its local name, in any namespace: clients write that of copy
@@ -249,10 +220,8 @@ enum rlist_error rlist_parse(struct slice xml, const struct slice *skip,
 
 	if(xml.n > RLIST_BYTES_MAX)
 		return RLIST_TOO_LONG;
-	if(xml.n == 0)
-		return RLIST_XML;
-	doc = read_xml(xml, &e);
-	if(doc == NULL)
+	e = read_xml(xml, &doc);
+	if(e != RLIST_OK)
 		return e;
 	root = xmlDocGetRootElement(doc);
 	/* no entry is shorter than <entry uri="x"/>, which pays for the room that

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Feature tags of clients by instance or Contact URI (cpm_tags.h): RFC 3840,
+ * RFC 5626 section 4.1.
+ */
+#include "cpm_tags.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "../../core/mem/shm_mem.h"
+#include "cpm_clients_src.h"
+#include "cpm_id.h"
+#include "cpm_session.h"
+#include "proto/addr.h"
+#include "proto/reginfo.h"
+
+#define GRACE_MS 3600000 /* kept beyond the lifetime asked for */
+#define EXPIRES_MAX 31536000
+#define KEY_MAX 512
+
+/* A client is its instance; where it has none, its address. */
+static uint64_t key_of(struct slice instance, struct slice uri)
+{
+	struct slice s = instance.n > 0 ? instance : uri;
+	char lower[KEY_MAX];
+	size_t n = s.n < KEY_MAX ? s.n : KEY_MAX;
+
+	for(size_t i = 0; i < n; i++)
+		lower[i] = (char)tolower((unsigned char)s.p[i]);
+	return cpm_id_hash(lower, n);
+}
+
+static struct slice instance_in(struct slice params)
+{
+	struct slice v;
+
+	if(!addr_param(params, SLICE("+sip.instance"), &v))
+		return SLICE("");
+	v = slice_trim(v);
+	if(v.n >= 2 && v.p[0] == '<' && v.p[v.n - 1] == '>')
+		v = slice_of(v.p + 1, v.n - 2);
+	return v;
+}
+
+
+unsigned cpm_tags_read(struct slice contact, uint32_t expires_s,
+		struct slice ua, cpm_tag_t *out, unsigned n)
+{
+	struct addr a;
+	struct slice v;
+	uint64_t s;
+
+	while(n < CPM_TAGS_MAX && addr_next(&contact, &a) == 1) {
+		cpm_tag_t *t = &out[n++];
+
+		s = expires_s;
+		if(addr_param(a.params, SLICE("expires"), &v)
+				&& !slice_u64(v, EXPIRES_MAX, &s))
+			s = EXPIRES_MAX;
+		t->key = key_of(instance_in(a.params), a.uri);
+		t->until_ms = s ? cpm_now_ms() + s * 1000 + GRACE_MS : 0;
+		t->tags = (uint16_t)(reginfo_services(a.params) | CPM_CAN_KNOWN);
+		t->ua_n = (uint16_t)(ua.n < CPM_TAGS_UA ? ua.n : CPM_TAGS_UA);
+		if(t->ua_n > 0)
+			memcpy(t->ua, ua.p, t->ua_n);
+	}
+	return n;
+}
+
+cpm_tags_t *cpm_tags_merge(
+		const cpm_tags_t *old, const cpm_tag_t *newer, unsigned n)
+{
+	cpm_tag_t all[CPM_TAGS_MAX];
+	uint64_t now = cpm_now_ms();
+	unsigned have = 0;
+	cpm_tags_t *set;
+
+	for(unsigned i = 0; i < n; i++)
+		if(newer[i].until_ms > now)
+			all[have++] = newer[i];
+	for(unsigned i = 0; old && i < old->n && have < CPM_TAGS_MAX; i++) {
+		bool replaced = old->v[i].until_ms <= now;
+
+		for(unsigned j = 0; j < n && !replaced; j++)
+			replaced = newer[j].key == old->v[i].key;
+		if(!replaced)
+			all[have++] = old->v[i];
+	}
+	if(have == 0)
+		return NULL;
+	set = shm_malloc(sizeof(*set) + have * sizeof(*all));
+	if(set == NULL)
+		return NULL;
+	set->n = have;
+	memcpy(set->v, all, have * sizeof(*all));
+	return set;
+}
+
+void cpm_tags_apply(const cpm_tags_t *set, cpm_client_t *c, cpm_clients_t *of)
+{
+	uint64_t key = key_of(cpm_slice_of(c->instance), cpm_slice_of(c->uri));
+
+	for(unsigned i = 0; set && i < set->n; i++) {
+		const cpm_tag_t *t = &set->v[i];
+
+		if(t->key != key)
+			continue;
+		if(!(c->tags & CPM_CAN_KNOWN))
+			c->tags = t->tags;
+		if(c->ua.len == 0)
+			c->ua = cpm_clients_text(of, (str){(char *)t->ua, t->ua_n});
+		return;
+	}
+}

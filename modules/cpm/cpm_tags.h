@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What a REGISTER says of a client and the source of its contacts does not
+ * keep: feature tags (usrloc, poor reg event notifiers) and User-Agent (reg
+ * event). Read from the Contact values of a REGISTER, ours or one that the
+ * core has put into the body of a third-party REGISTER (3GPP TS 24.229
+ * 5.4.1.7A). A set of them is one block without pointers.
+ */
+#ifndef CPM_TAGS_H
+#define CPM_TAGS_H
+
+#include "cpm_clients.h"
+
+#define CPM_TAGS_MAX 32 /* clients in a set; the oldest go */
+#define CPM_TAGS_UA 96  /* bytes of a User-Agent value that are kept */
+
+typedef struct cpm_tag
+{
+	uint64_t key;      /* hash of the instance, or of the Contact URI */
+	uint64_t until_ms; /* the registration asked for, and an hour */
+	uint16_t tags;     /* CPM_CAN_* */
+	uint16_t ua_n;
+	char ua[CPM_TAGS_UA];
+} cpm_tag_t;
+
+typedef struct cpm_tags
+{
+	unsigned n;
+	cpm_tag_t v[];
+} cpm_tags_t;
+
+/**
+ * Read one Contact header value.
+ *
+ * @param contact   value; several contacts are allowed
+ * @param expires_s of the Expires header, for contacts without their own
+ * @param ua        User-Agent value; may be empty
+ * @param out       room for CPM_TAGS_MAX; entries are added
+ * @param n         of them used
+ *
+ * @return entries used now. A contact that unregisters has until_ms 0.
+ */
+unsigned cpm_tags_read(struct slice contact, uint32_t expires_s,
+		struct slice ua, cpm_tag_t *out, unsigned n);
+
+/* Old set and newer entries become a set in shared memory; NULL: nothing is
+ * left, or no memory. */
+cpm_tags_t *cpm_tags_merge(
+		const cpm_tags_t *old, const cpm_tag_t *newer, unsigned n);
+
+/* Give the client what the set knows and the client does not; NULL is fine. */
+void cpm_tags_apply(const cpm_tags_t *set, cpm_client_t *c, cpm_clients_t *of);
+
+#endif
