@@ -46,6 +46,23 @@ local function cpm_terminating()
 	return true
 end
 
+-- A user has come, is still there, or has gone.
+local function cpm_register()
+	if not KSR.registrar then
+		-- the core's third-party REGISTER (3GPP TS 24.229 section 5.7.1.1)
+		KSR.cpm.third_party_register()
+		return true
+	end
+	-- Who he is has been found out by the proxy in front of us, a trusted peer.
+	if KSR.registrar.save("location", 0) < 0 then
+		KSR.sl.sl_reply_error()
+		return true
+	end
+	-- usrloc keeps no feature tags
+	KSR.cpm.register_tags(KSR.pv.get("$sht(cpm_identities=>$tu)") or "")
+	return true
+end
+
 function cpm()
 	-- CANCEL of an INVITE of ours (OL-24); others are for tm.
 	if KSR.is_CANCEL() then
@@ -60,8 +77,8 @@ function cpm()
 		return true
 	end
 
-	-- ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30, OL-31):
-	-- known by our own tag.
+	-- ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30, OL-31),
+	-- NOTIFY of registrations: known by our own tag.
 	if KSR.siputils.has_totag() > 0 then
 		if KSR.cpm.in_dialog() >= 0 then
 			return true
@@ -78,7 +95,7 @@ function cpm()
 		KSR.tm.t_check_trans()
 		return true
 	end
-	if not KSR.is_method_in("IM") then -- INVITE, MESSAGE
+	if not KSR.is_method_in("IMR") then -- INVITE, MESSAGE, REGISTER
 		return false
 	end
 
@@ -93,6 +110,10 @@ function cpm()
 		KSR.notice(KSR.pv.get("$rm") .. " from " .. KSR.pv.get("$si") .. " refused: not of the core\n")
 		KSR.cpm.reject("127")
 		return true
+	end
+
+	if KSR.is_REGISTER() then
+		return cpm_register()
 	end
 
 	-- Which half of the network this is (3GPP TS 24.229 section 5.7): told by the

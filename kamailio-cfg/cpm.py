@@ -51,6 +51,21 @@ class Routing:
         KSR.tm.t_relay()
         return True
 
+    def register(self):
+        """A user has come, is still there, or has gone."""
+        if not hasattr(KSR, "registrar"):
+            # the core's third-party REGISTER (3GPP TS 24.229 section 5.7.1.1)
+            KSR.cpm.third_party_register()
+            return True
+        # Who he is has been found out by the proxy in front of us, a trusted
+        # peer.
+        if KSR.registrar.save("location", 0) < 0:
+            KSR.sl.sl_reply_error()
+            return True
+        # usrloc keeps no feature tags
+        KSR.cpm.register_tags(KSR.pv.get("$sht(cpm_identities=>$tu)") or "")
+        return True
+
     def cpm(self):
         # CANCEL of an INVITE of ours (OL-24); others are for tm.
         if KSR.is_CANCEL():
@@ -63,7 +78,7 @@ class Routing:
             return True
 
         # ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30,
-        # OL-31): known by our own tag.
+        # OL-31), NOTIFY of registrations: known by our own tag.
         if KSR.siputils.has_totag() > 0:
             if KSR.cpm.in_dialog() >= 0:
                 return True
@@ -76,7 +91,7 @@ class Routing:
             # of a negative answer of ours
             KSR.tm.t_check_trans()
             return True
-        if not KSR.is_method_in("IM"):  # INVITE, MESSAGE
+        if not KSR.is_method_in("IMR"):  # INVITE, MESSAGE, REGISTER
             return False
 
         # A retransmission is answered by tm and ends here.
@@ -89,6 +104,9 @@ class Routing:
             KSR.notice("%s from %s refused: not of the core\n" % (KSR.pv.get("$rm"), KSR.pv.get("$si")))
             KSR.cpm.reject("127")
             return True
+
+        if KSR.is_REGISTER():
+            return self.register()
 
         # Which half of the network this is (3GPP TS 24.229 section 5.7): told by
         # the Route that the S-CSCF's filter criterion has put on top (sip:orig@

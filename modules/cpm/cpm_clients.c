@@ -84,7 +84,7 @@ str cpm_clients_text(cpm_clients_t *c, str s)
 	str out = {c->text, s.len};
 
 	if(s.len <= 0 || s.s == NULL || s.len > c->end - c->text)
-		return (str){NULL, 0};
+		return (str){c->text, 0};
 	memcpy(c->text, s.s, (size_t)s.len);
 	c->text += s.len;
 	return out;

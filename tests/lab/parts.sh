@@ -100,9 +100,15 @@ cpm_start() {
 	{
 		CORE_IP=$LAB_TRUSTED preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
 			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT" \
-			EXPLODER_URI sip:exploder@cpm.test ISF_URI "sip:$ISF_IP:5060" ISF_MODE "$LAB_ISF_MODE"
+			EXPLODER_URI sip:exploder@cpm.test ISF_URI "sip:$ISF_IP:5060" ISF_MODE "$LAB_ISF_MODE" \
+			CORE_URI "sip:$CORE_IP:5060"
 		echo '#!define CPM_VALUES'
 		cpm_script || return 1
+		case $LAB_CONTACTS in
+		reg) ;;
+		usrloc) echo '#!define CPM_REGISTRAR' ;;
+		*) echo "lab $N: LAB_CONTACTS is reg or usrloc" >&2; return 1 ;;
+		esac
 		echo "#!define RING_TIMEOUT $LAB_RING_MS"
 		echo "#!define MAX_RECIPIENTS $LAB_MAX_RECIPIENTS"
 		echo "#!define INTERWORKING $LAB_INTERWORKING"
