@@ -29,8 +29,10 @@ static void on_started(
 	l = cpm_session_leg(s, (unsigned)leg);
 	if(l)
 		l->started = true;
-	/* a message that is kept may come before anybody takes it */
-	if(l && s->state == CPM_S_STARTING && s->legs[CPM_IN].started)
+	/* A message that is kept may come before anybody takes it. An answer that
+	 * waits for its turn behind a 180 is not to be taken out again. */
+	if(l && s->state == CPM_S_STARTING && s->legs[CPM_IN].started
+			&& !s->want_final)
 		ready = s->keep || (s->winner && s->legs[s->winner].started);
 	if(ready) {
 		answer = s->answer;
