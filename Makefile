@@ -12,7 +12,8 @@ MAKEFLAGS += --no-builtin-rules
 
 VERSION = 0.1.0
 
-# VARIANT: gcc (default), clang, asan. Each has its own build directory.
+# VARIANT: gcc (default), clang, asan, crash (with the points at which the crash
+# tests kill the daemon; never for operation). Each has its own build directory.
 VARIANT ?= gcc
 B = build/$(VARIANT)
 
@@ -24,11 +25,14 @@ CC = clang
 else
 CC = gcc
 endif
+ifeq ($(VARIANT),crash)
+POINTS = -DCRASH_POINTS
+endif
 
 WARN = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPT ?= -O2 -g
 CSTD = -std=gnu11
-CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) -D_GNU_SOURCE -DCPM_VERSION='"$(VERSION)"' $(SAN) $(CFLAGS)
+CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) -D_GNU_SOURCE -DCPM_VERSION='"$(VERSION)"' $(SAN) $(POINTS) $(CFLAGS)
 # One short line for each file; V=1 shows the commands.
 QCC = $(if $(V),,@echo 'CC  $<';)
 QLD = $(if $(V),,@echo 'LD  $@';)

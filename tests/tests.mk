@@ -86,4 +86,4 @@ $(FUZZ_B)/fuzz-%: $(FUZZ_B)/tests/fuzz/fuzz_%.o $(FUZZ_B)/libfuzzed.a
 .PRECIOUS: $(FUZZ_B)/%.o
 -include $(FUZZ_LIB_OBJ:.o=.d) $(FUZZ_SRC:%.c=$(FUZZ_B)/%.d)
 
--include tests/client/client.mk tests/lab/lab.mk tests/demo/demo.mk tests/bench/bench.mk
+-include tests/client/client.mk tests/lab/lab.mk tests/demo/demo.mk tests/bench/bench.mk tests/crash/crash.mk

@@ -5,10 +5,12 @@
  * disk the connection is made anew: what the log holds is read again.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log/log.h"
 #include "net/buf.h"
@@ -17,6 +19,7 @@
 #define CACHE_KIB 16384
 #define BUSY_MS 2000                 /* an operator's own sqlite3 */
 #define LOG_BYTES (64 * 1024 * 1024) /* what stays of the log's file */
+#define BLOCK_BYTES (256 * 1024)
 #define CHECKPOINT_PAGES 2000
 
 struct sqlite
@@ -99,6 +102,55 @@ static const char *sync_mode(void)
 	return "FULL";
 }
 
+/* The write-ahead log may hold transactions that are in the page cache alone:
+ * of an earlier life that was killed before its fsync, or after an fsync that
+ * failed, with which the kernel gives up the pages and forgets it. SQLite takes
+ * them for committed, and so would we: a put that is sent again would be found
+ * and acknowledged. So what is there is written once more, and synced, before
+ * anybody asks. */
+static int write_again(const char *path)
+{
+	char *block = xcalloc(BLOCK_BYTES);
+	int fd = open(path, O_RDWR | O_CLOEXEC), rc = 0;
+	off_t at = 0;
+	ssize_t n = 0;
+
+	if(fd < 0)
+		rc = errno == ENOENT ? 0 : -errno;
+	while(fd >= 0 && rc == 0) {
+		n = pread(fd, block, BLOCK_BYTES, at);
+		if(n <= 0)
+			break;
+		if(pwrite(fd, block, (size_t)n, at) != n)
+			n = -1;
+		if(n < 0)
+			break;
+		at += n;
+	}
+	if(n < 0 || (fd >= 0 && at > 0 && rc == 0 && fsync(fd) < 0))
+		rc = errno > 0 ? -errno : -EIO;
+	if(fd >= 0)
+		close(fd);
+	free(block);
+	return rc;
+}
+
+/* Nobody else writes meanwhile. */
+static int secure_log(struct store_db *db, const char *path)
+{
+	char wal[4200];
+	int rc = lite_exec(db, "BEGIN IMMEDIATE"), end;
+
+	if(rc < 0)
+		return rc;
+	snprintf(wal, sizeof(wal), "%s-wal", path);
+	rc = write_again(wal);
+	if(rc < 0)
+		log_limited(LOG_L_ERROR, "store: %s: %s", wal, strerror(-rc));
+	end = lite_exec(db, "ROLLBACK");
+	return rc < 0 ? rc : end;
+}
+
 static int lite_open(struct store_db *db)
 {
 	struct sqlite *q = xcalloc(sizeof(*q));
@@ -128,6 +180,8 @@ static int lite_open(struct store_db *db)
 				sync_mode(), CACHE_KIB, LOG_BYTES, CHECKPOINT_PAGES);
 		rc = lite_exec(db, set);
 	}
+	if(rc == 0)
+		rc = secure_log(db, path);
 	if(rc < 0)
 		lite_close(db);
 	return rc;
