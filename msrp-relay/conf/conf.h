@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "session/relay.h"
+#include "store/store.h"
 
 #define CONF_FILE_DEFAULT "/etc/msrp-relay.conf"
 #define CONF_LINE_MAX 199 /* bytes; inih's limit */
@@ -20,6 +21,7 @@
 struct conf
 {
 	struct relay_conf relay;
+	struct store_conf store;    /* of deferred messages */
 	const char *control_socket; /* path */
 	const char *control_users;  /* names or numbers, comma separated; NULL */
 	const char *control_groups; /* likewise */

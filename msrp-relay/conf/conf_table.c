@@ -17,6 +17,9 @@ static const char *const targets[] = {"stderr", "syslog", NULL};
 static const char *const levels[] = {
 		"error", "warning", "notice", "info", "debug", NULL};
 
+/* In the order of enum store_backend. */
+static const char *const stores[] = {"none", "sqlite", "postgresql", NULL};
+
 const struct conf_option conf_options[] = {
 		{"listen_address", CONF_ADDRESS, AT(relay.listen_host), "127.0.0.1", 0,
 				0, NULL, "address for MSRP connections"},
@@ -47,6 +50,34 @@ const struct conf_option conf_options[] = {
 		{"spool_max_bytes", CONF_SIZE, AT(relay.spool_max_bytes), "10GiB", MIB,
 				1024 * 1024 * GIB, NULL,
 				"bytes in spool_dir at a time; more get 413"},
+		{"store", CONF_CHOICE, AT(store.backend), "sqlite", 0, 0, stores,
+				"of deferred messages: none, sqlite or postgresql"},
+		{"store_dir", CONF_STRING, AT(store.dir), "/var/lib/msrp-relay", 0, 0,
+				NULL, "sqlite: directory of the database and large messages"},
+		{"store_url", CONF_STRING, AT(store.url), "", 0, 0, NULL,
+				"postgresql: where it is, host=... dbname=... or a URI"},
+		{"store_node", CONF_STRING, AT(store.node), "", 0, 0, NULL,
+				"postgresql: our name, of its own on each node; empty = host "
+				"name"},
+		{"store_timeout", CONF_DURATION, AT(store.statement_ms), "5s", 100,
+				10 * 60 * SECOND, NULL, "postgresql: longest statement"},
+		{"store_inline_bytes", CONF_SIZE, AT(store.inline_bytes), "64KiB", 0,
+				MIB, NULL, "larger messages are files, or chunks of rows"},
+		{"defer_user_messages", CONF_INT, AT(store.user_messages), "1000", 0,
+				10000000, NULL, "deferred messages of one user; 0 = no limit"},
+		{"defer_user_bytes", CONF_SIZE, AT(store.user_bytes), "1GiB", 0,
+				1024 * GIB, NULL, "bytes of them; 0 = no limit"},
+		{"defer_max_bytes", CONF_SIZE, AT(store.max_bytes), "0", 0,
+				1024 * 1024 * GIB, NULL,
+				"bytes of all deferred messages; 0 = no limit"},
+		{"defer_min_free", CONF_SIZE, AT(store.min_free), "256MiB", 0,
+				1024 * GIB, NULL, "bytes that stay free on the disk"},
+		{"defer_lifetime", CONF_INT, AT(store.lifetime_s), "604800", 1,
+				316224000, NULL,
+				"seconds until a deferred message expires that names no "
+				"time"},
+		{"defer_lifetime_max", CONF_INT, AT(store.lifetime_max_s), "2592000", 1,
+				316224000, NULL, "seconds; none lives longer"},
 		{"inactivity_timeout", CONF_DURATION, AT(relay.inactivity_ms), "60s",
 				SECOND, 24 * HOUR, NULL,
 				"a silent session is closed after this"},

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base64.h"
+#include "ctl_deferred.h"
 #include "ctl_priv.h"
 #include "log/log.h"
 #include "msrp/parse.h"
@@ -19,6 +20,13 @@ void ctl_content_read(
 	struct params p;
 
 	params_begin(&p, object, "content.", fault);
+	if(json_object_get(object, "deferred")) {
+		out->ref = deferred_ref(&p, "deferred", PARAM_REQUIRED);
+		out->fence = params_u64(
+				&p, "fence", PARAM_REQUIRED, 1, (uint64_t)INT64_MAX, 1);
+		params_end(&p);
+		return;
+	}
 	out->type = params_words(&p, "type", PARAM_REQUIRED, RELAY_TYPE_MAX);
 	out->bytes =
 			params_u64(&p, "bytes", PARAM_REQUIRED, 1, (uint64_t)INT64_MAX, 1);

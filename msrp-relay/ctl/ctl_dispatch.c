@@ -22,6 +22,19 @@ static const struct
 		{"session.show", ctl_session_show},
 		{"session.list", ctl_session_list},
 		{"content.put", ctl_content_put},
+		{"session.defer", ctl_session_defer},
+		{"deferred.put", ctl_deferred_put},
+		{"deferred.next", ctl_deferred_next},
+		{"deferred.settle", ctl_deferred_settle},
+		{"deferred.renew", ctl_deferred_renew},
+		{"deferred.list", ctl_deferred_list},
+		{"deferred.show", ctl_deferred_show},
+		{"deferred.count", ctl_deferred_count},
+		{"deferred.hold", ctl_deferred_hold},
+		{"deferred.release", ctl_deferred_release},
+		{"deferred.requeue", ctl_deferred_requeue},
+		{"deferred.delete", ctl_deferred_delete},
+		{"deferred.flush", ctl_deferred_flush},
 		{"leg.add", ctl_leg_add},
 		{"leg.start", ctl_leg_start},
 		{"leg.close", ctl_leg_close},
@@ -51,6 +64,10 @@ void ctl_hello(struct ctl_request *rq, json_t *params)
 			params_u64(&p, "version", PARAM_REQUIRED, 0, INT32_MAX, 0);
 	const char *owner = params_name(&p, "owner", PARAM_REQUIRED, CTL_ID_MAX);
 	bool events = params_bool(&p, "events", PARAM_OPTIONAL, false);
+	bool deferred = params_bool(&p, "deferred", PARAM_OPTIONAL, false);
+
+	if(deferred && !events)
+		params_fault(&p, "deferred", "needs events");
 
 	if(!params_end(&p)) {
 		ctl_refuse(rq, CTL_E_PARAMS, fault.why, fault.name);
@@ -63,6 +80,7 @@ void ctl_hello(struct ctl_request *rq, json_t *params)
 	}
 	snprintf(c->owner, sizeof(c->owner), "%s", owner);
 	c->events = events;
+	c->deferred = deferred;
 	log_debug("control client %u is %s", c->number, c->owner);
 	ctl_answer(rq,
 			json_pack("{s:i, s:s, s:s, s:i}", "version", CTL_VERSION, "server",

@@ -3,6 +3,7 @@
  * What the engine reports about sessions, legs and events, as the JSON of
  * docs/control-protocol.md. Pure: no I/O, no state.
  */
+#include "ctl_deferred.h"
 #include "ctl_priv.h"
 
 /* Bytes of a session as JSON without its legs, at most. */
@@ -133,6 +134,8 @@ json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq)
 			[RELAY_EV_LEG_DELIVERED] = "leg.delivered",
 			[RELAY_EV_LEG_FAILED] = "leg.failed",
 			[RELAY_EV_SESSION_IDLE] = "session.idle",
+			[RELAY_EV_MESSAGE_DEFERRED] = "message.deferred",
+			[RELAY_EV_MESSAGE_REFUSED] = "message.refused",
 	};
 	json_t *o = json_object();
 
@@ -142,11 +145,20 @@ json_t *ctl_json_event(const struct relay_event *ev, uint64_t seq)
 	put_str(o, "leg", ev->leg);
 	if(ev->type == RELAY_EV_MESSAGE_RECEIVED
 			|| ev->type == RELAY_EV_MESSAGE_ABORTED
-			|| ev->type == RELAY_EV_LEG_DELIVERED)
+			|| ev->type == RELAY_EV_LEG_DELIVERED
+			|| ev->type == RELAY_EV_MESSAGE_DEFERRED
+			|| ev->type == RELAY_EV_MESSAGE_REFUSED)
 		put_u64(o, "bytes", ev->bytes);
 	put_str(o, "message_id", ev->message_id);
 	if(ev->type == RELAY_EV_LEG_FAILED || ev->type == RELAY_EV_MESSAGE_ABORTED)
 		put_u64(o, "status", (uint64_t)ev->status);
 	put_str(o, "error", ev->error);
+	put_str(o, "ref", ev->ref);
+	if(ev->type == RELAY_EV_LEG_DELIVERED && ev->ref && !ev->settled)
+		json_object_set_new(o, "settled", json_false());
+	if(ev->type == RELAY_EV_MESSAGE_DEFERRED)
+		json_object_set_new(o, "duplicate", json_boolean(ev->duplicate));
+	if(ev->type == RELAY_EV_MESSAGE_REFUSED)
+		json_object_set_new(o, "code", json_integer(deferred_code(ev->code)));
 	return o;
 }

@@ -34,6 +34,7 @@ struct ctl_client
 	pid_t pid;
 	char owner[CTL_ID_MAX + 1]; /* "" until hello */
 	bool events;
+	bool deferred; /* serves deferred messages */
 	bool reading;
 	bool in_lines; /* lines are being carried out: no recursion */
 	bool eof;      /* it says no more, but may wait for answers */
@@ -54,7 +55,9 @@ struct ctl_request
 	json_t *id;
 	char name[CTL_ID_MAX + 1]; /* session, for the answer to a close */
 	char leg[CTL_LEG_MAX + 1];
-	int offset; /* of a session's legs */
+	int offset;      /* of a session's legs; of a list: its limit */
+	bool any;        /* of deferred.next */
+	json_t *content; /* of session.create with a stored message */
 };
 
 struct ctl_server
@@ -65,6 +68,9 @@ struct ctl_server
 	char *path;
 	struct ctl_host host;
 	struct relay *relay;
+	struct store *store;           /* NULL: there is none */
+	struct store_port *store_port; /* likewise */
+	struct ctl_watch *watch;       /* ctl_deferred_watch.c */
 	int n_workers;
 	bool tls; /* legs may be of transport tls */
 	int max_clients;
@@ -107,7 +113,19 @@ ctl_method ctl_session_create, ctl_session_close, ctl_session_list,
 		ctl_session_show;
 ctl_method ctl_content_put;
 ctl_method ctl_leg_add, ctl_leg_start, ctl_leg_close;
+ctl_method ctl_session_defer;
+ctl_method ctl_deferred_put, ctl_deferred_next, ctl_deferred_settle,
+		ctl_deferred_renew;
+ctl_method ctl_deferred_list, ctl_deferred_show, ctl_deferred_count,
+		ctl_deferred_hold, ctl_deferred_release, ctl_deferred_requeue,
+		ctl_deferred_delete, ctl_deferred_flush;
 ctl_method ctl_ping, ctl_stats, ctl_log_level, ctl_reload, ctl_drain;
+
+/* ctl_deferred_watch.c: the clock of deferred messages */
+void ctl_watch_start(struct ctl_server *s);
+void ctl_watch_stop(struct ctl_server *s);
+/* Something of this user's may be due. */
+void ctl_watch_user(struct ctl_server *s, const char *user);
 
 /* ctl_json.c: what relay.h reports, as JSON; a new reference. */
 /* With as many legs, from this one on (from 0), as fit into max bytes. */

@@ -38,6 +38,7 @@ void ctl_request_free(struct ctl_request *rq)
 		rq->next->prev = rq->prev;
 	c->n_requests--;
 	json_decref(rq->id);
+	json_decref(rq->content);
 	free(rq);
 	ctl_client_resume(c);
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include "log/log.h"
 #include "slice.h"
+#include "store/store.h"
 
 #define NAME_MAX_BYTES 63 /* of a user or group */
 #define BACKLOG 128
@@ -189,11 +190,19 @@ static void incoming(uv_stream_t *listener, int status)
 		ctl_client_accept(s);
 }
 
-int ctl_server_serve(struct ctl_server *s, struct relay *relay)
+int ctl_server_serve(
+		struct ctl_server *s, struct relay *relay, struct store *store)
 {
 	int rc;
 
 	s->relay = relay;
+	if(store) {
+		rc = store_port_open(store, s->loop, &s->store_port);
+		if(rc < 0)
+			return rc;
+		s->store = store;
+		ctl_watch_start(s);
+	}
 	rc = uv_listen((uv_stream_t *)&s->listener, BACKLOG, incoming);
 	if(rc < 0)
 		log_error("%s: %s", s->path, uv_strerror(rc));
@@ -217,6 +226,19 @@ void ctl_server_event(struct ctl_server *s, const struct relay_event *ev)
 		json_decref(o);
 		ctl_client_send(c, line, n);
 	}
+}
+
+void ctl_server_leave_store(struct ctl_server *s)
+{
+	ctl_watch_stop(s);
+	if(s->store_port)
+		store_port_close(&s->store_port);
+	s->store = NULL;
+}
+
+void ctl_server_user(struct ctl_server *s, const char *user)
+{
+	ctl_watch_user(s, user);
 }
 
 int ctl_server_clients(const struct ctl_server *s)

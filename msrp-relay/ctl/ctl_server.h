@@ -13,6 +13,7 @@
 
 struct conf;
 struct ctl_server;
+struct store;
 
 /* What the commands need of the process around them. */
 struct ctl_host
@@ -34,8 +35,15 @@ struct ctl_host
 int ctl_server_open(uv_loop_t *loop, const struct conf *conf,
 		const struct ctl_host *host, struct ctl_server **out);
 
-/* Listen, and carry out commands with this relay. 0 or a negative errno. */
-int ctl_server_serve(struct ctl_server *s, struct relay *relay);
+/* Listen, and carry out commands with this relay and this store (NULL: there
+ * is none). 0 or a negative errno. */
+int ctl_server_serve(
+		struct ctl_server *s, struct relay *relay, struct store *store);
+/* The store is about to be closed: answers of it do not come any more. */
+void ctl_server_leave_store(struct ctl_server *s);
+
+/* Deferred messages of this user may be due. */
+void ctl_server_user(struct ctl_server *s, const char *user);
 
 /* Pass an event on to the connections of the session's owner. */
 void ctl_server_event(struct ctl_server *s, const struct relay_event *ev);

@@ -19,7 +19,7 @@
 static void created(void *arg, int rc, const struct relay_session_info *info)
 {
 	struct ctl_request *rq = arg;
-	json_t *legs;
+	json_t *legs, *o;
 
 	if(rc != RELAY_OK || info == NULL) {
 		log_limited(rc == RELAY_CONFLICT || rc == RELAY_INTERNAL ? LOG_L_WARNING
@@ -32,8 +32,10 @@ static void created(void *arg, int rc, const struct relay_session_info *info)
 	legs = json_array();
 	for(int i = 0; i < info->n_legs; i++)
 		json_array_append_new(legs, ctl_json_address(&info->legs[i]));
-	ctl_answer(rq,
-			json_pack("{s:s, s:o}", "session", info->session, "legs", legs));
+	o = json_pack("{s:s, s:o}", "session", info->session, "legs", legs);
+	if(rq->content)
+		json_object_set(o, "content", rq->content);
+	ctl_answer(rq, o);
 }
 
 static int count_receivers(const struct relay_leg_params *legs, int n)
@@ -55,8 +57,9 @@ static bool same_name_twice(const struct relay_leg_params *legs, int n)
 }
 
 /* Where the message comes from and how it is held. */
-static void read_source(struct params *p, struct param_fault *fault,
-		struct relay_session_params *sp, struct relay_content *content)
+static void read_source(struct ctl_request *rq, struct params *p,
+		struct param_fault *fault, struct relay_session_params *sp,
+		struct relay_content *content, const struct store_message *stored)
 {
 	static const char *const answers[] = {"all", "first", NULL};
 	json_t *object = params_object(p, "content", PARAM_OPTIONAL);
@@ -69,6 +72,8 @@ static void read_source(struct params *p, struct param_fault *fault,
 	if(object == NULL)
 		return;
 	ctl_content_read(object, fault, content);
+	if(stored)
+		ctl_content_stored(rq, stored, content);
 	sp->content = content;
 	if(!sp->keep)
 		params_fault(p, "keep", "content is always kept");
@@ -108,7 +113,8 @@ static void read_legs(struct ctl_request *rq, json_t *list,
 	}
 }
 
-void ctl_session_create(struct ctl_request *rq, json_t *params)
+static void create(struct ctl_request *rq, json_t *params,
+		const struct store_message *stored)
 {
 	struct relay_session_params sp = {.owner = rq->client->owner};
 	struct relay_leg_params legs[RELAY_LEGS_MAX];
@@ -127,7 +133,7 @@ void ctl_session_create(struct ctl_request *rq, json_t *params)
 			&p, "max_bytes", PARAM_OPTIONAL, 1, (uint64_t)INT64_MAX, 0);
 	sp.idle_ms = (int)params_u64(
 			&p, "idle_ms", PARAM_OPTIONAL, 1000, 24 * 3600 * 1000, 0);
-	read_source(&p, &fault, &sp, &content);
+	read_source(rq, &p, &fault, &sp, &content, stored);
 	list = params_array(&p, "legs",
 			sp.content ? PARAM_OPTIONAL : PARAM_REQUIRED, sp.content ? 0 : 1,
 			RELAY_LEGS_MAX);
@@ -143,13 +149,27 @@ void ctl_session_create(struct ctl_request *rq, json_t *params)
 	sp.legs = legs;
 	if(params_end(&p)) {
 		snprintf(rq->name, sizeof(rq->name), "%s", sp.session);
-		relay_session_create(rq->client->server->relay, &sp, created, rq);
+		if(content.ref && stored == NULL)
+			ctl_content_lookup(rq, params, &content);
+		else
+			relay_session_create(rq->client->server->relay, &sp, created, rq);
 	} else {
 		ctl_refuse(rq, CTL_E_PARAMS, fault.why, fault.name);
 	}
 	for(int i = 0; i < sp.n_legs; i++)
 		ctl_leg_args_free(&args[i]);
 	free(args);
+}
+
+void ctl_session_create(struct ctl_request *rq, json_t *params)
+{
+	create(rq, params, NULL);
+}
+
+void ctl_session_create_stored(
+		struct ctl_request *rq, json_t *params, const struct store_message *m)
+{
+	create(rq, params, m);
 }
 
 static void shown(void *arg, int rc, const struct relay_session_info *info)

@@ -25,6 +25,7 @@
 #include "log/log.h"
 #include "session/relay.h"
 #include "stats/stats_out.h"
+#include "store/store.h"
 
 #define FDS_BESIDE 64  /* files of the process that are no connections */
 #define HEALTH_MS 3000 /* a worker that is silent for so long is not well */
@@ -36,6 +37,7 @@ struct daemon
 	const char *file;
 	char boot[17];
 	uint64_t start_time;
+	struct store *store; /* NULL: there is none */
 	struct relay *relay;
 	struct ctl_server *ctl;
 	struct http_server *http;
@@ -183,6 +185,34 @@ static void on_event(void *arg, const struct relay_event *ev)
 		ctl_server_event(d->ctl, ev);
 }
 
+/* Somebody's deferred messages have changed; perhaps one is due. */
+static void on_changed(void *arg, const char *user)
+{
+	struct daemon *d = arg;
+
+	if(d->ctl)
+		ctl_server_user(d->ctl, user);
+}
+
+static void on_available(void *arg, bool yes)
+{
+	(void)arg;
+	if(yes)
+		log_notice("store: it can be used");
+	else
+		log_error("store: it cannot be used; messages are not deferred");
+}
+
+static int open_store(struct daemon *d)
+{
+	const struct store_events ev = {
+			.changed = on_changed, .available = on_available, .arg = d};
+
+	if(d->conf->store.backend == STORE_NONE)
+		return 0;
+	return store_open(&d->loop, &d->conf->store, &ev, &d->store);
+}
+
 static void collect(
 		struct daemon *d, struct stats *sum, struct stats_process *p)
 {
@@ -318,9 +348,12 @@ static int start(struct daemon *d)
 	raise_files(d->conf);
 	rc = ctl_server_open(&d->loop, d->conf, &host, &d->ctl);
 	if(rc == 0)
-		rc = relay_start(&d->loop, &d->conf->relay, on_event, d, &d->relay);
+		rc = open_store(d);
 	if(rc == 0)
-		rc = ctl_server_serve(d->ctl, d->relay);
+		rc = relay_start(&d->loop, &d->conf->relay, d->store, on_event, d,
+				&d->relay);
+	if(rc == 0)
+		rc = ctl_server_serve(d->ctl, d->relay, d->store);
 	if(rc == 0 && d->conf->http_port > 0)
 		rc = http_server_start(&d->loop, d->conf->http_address,
 				d->conf->http_port, pages, d, &d->http);
@@ -349,6 +382,9 @@ static void stop(struct daemon *d)
 	/* The engine first: after it nothing calls back into ctl. */
 	if(d->relay)
 		relay_stop(&d->relay);
+	if(d->ctl)
+		ctl_server_leave_store(d->ctl);
+	store_close(&d->store);
 	http_server_close(&d->http);
 	ctl_server_close(&d->ctl);
 	for(size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)

@@ -23,6 +23,8 @@ void content_begin(struct session *s, const struct relay_content *c)
 	m->chunk_n = CONTENT_CHUNK;
 	m->total = c->bytes;
 	m->total_known = true;
+	if(c->ref)
+		stored_begin(s, c->ref, c->fence);
 }
 
 bool content_same(const struct session *s, const struct relay_content *c)
@@ -31,6 +33,11 @@ bool content_same(const struct session *s, const struct relay_content *c)
 
 	if(c == NULL || m == NULL)
 		return c == NULL && m == NULL;
+	if((c->ref != NULL) != (s->claim != NULL)
+			|| (c->ref
+					&& (strcmp(c->ref, s->claim->ref) != 0
+							|| c->fence != s->claim->fence)))
+		return false;
 	return m->total == c->bytes && strcmp(m->id, c->message_id) == 0
 			&& strcmp(m->content_type, c->type) == 0;
 }
@@ -43,7 +50,7 @@ int content_put(struct session *s, const struct relay_put *put, bool *full)
 
 	if(s->content && s->in->failed_status != 0)
 		return RELAY_LIMIT; /* it could not be kept */
-	if(m == NULL || s->closing || m->aborted)
+	if(m == NULL || s->closing || m->aborted || s->stored)
 		return RELAY_STATE;
 	if(end > m->total || put->last != (end == m->total)
 			|| (put->offset != m->received && end > m->received))

@@ -240,6 +240,18 @@ void delivery_await_end(struct delivery *d)
 	d->m->n_await--;
 }
 
+/* What is stored is out of the store before anybody is told. */
+static void delivered(const struct message *m, struct leg *l)
+{
+	struct claim *c = m->claim ? m->claim : l->session->claim;
+
+	if(c && !l->copy)
+		claim_delivered(c, l, m);
+	else
+		session_event(l->session, RELAY_EV_LEG_DELIVERED, l, m->id, m->received,
+				200, NULL);
+}
+
 void delivery_close(struct delivery *d, int status, const char *error)
 {
 	struct message *m = d->m;
@@ -260,8 +272,7 @@ void delivery_close(struct delivery *d, int status, const char *error)
 		l->messages++;
 		l->state = RELAY_LEG_DONE;
 		stat_add(st, messages_delivered_total, 1);
-		session_event(l->session, RELAY_EV_LEG_DELIVERED, l, m->id, m->received,
-				200, NULL);
+		delivered(m, l);
 		if(m->success_report && !l->copy && d->reported < m->received)
 			await_add(d);
 	} else if(error == NULL) {
@@ -276,7 +287,8 @@ void delivery_close(struct delivery *d, int status, const char *error)
 		session_event(l->session, RELAY_EV_LEG_FAILED, l, m->id, d->acked,
 				status, error);
 	}
-	if(!l->copy && message_hopes(m) == 0 && m->n_ok == 0 && m->status == 0)
+	if(!l->copy && message_hopes(m) == 0 && m->n_ok == 0 && m->status == 0
+			&& l->session->deferral == NULL)
 		m->status = status ? status : 408;
 	leg_ready(l);
 	outbound_wait_less(l);

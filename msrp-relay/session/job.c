@@ -100,6 +100,7 @@ void job_copy_content(struct job *j, const struct relay_content *from)
 	*to = *from;
 	to->type = job_str(j, from->type);
 	to->message_id = job_str(j, from->message_id);
+	to->ref = job_str(j, from->ref);
 	j->create.content = to;
 }
 
@@ -148,6 +149,8 @@ void job_describe(struct job *j, struct relay_session_info *to,
 	to->worker = s->w->index;
 	to->keep = s->keep;
 	to->received = s->in ? s->in->bytes : 0;
+	defer_describe(s, to);
+	to->ref = job_str(j, to->ref);
 	for(const struct leg *l = s->legs; l; l = l->next)
 		if(only == NULL || only == l)
 			describe_leg(j, &legs[n++], l);

@@ -20,6 +20,7 @@ enum job_kind
 	JOB_CREATE,
 	JOB_LEG_ADD,
 	JOB_PUT,
+	JOB_DEFER,
 	JOB_LEG_START,
 	JOB_LEG_CLOSE,
 	JOB_CLOSE,
@@ -76,6 +77,7 @@ struct job
 	struct relay_leg_params add;
 	struct relay_peer peer;
 	struct relay_put put;
+	struct relay_defer defer;
 	bool abort;
 	const char **names; /* of a listing */
 	int n_names, *places;

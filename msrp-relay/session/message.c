@@ -116,7 +116,8 @@ struct message *message_new(struct leg *in, const struct msrp_head *h)
 	}
 	m->had_leg = message_hopes(m) > 0 || refused || none;
 	/* For a kept message a leg may still come. */
-	if(message_hopes(m) == 0 && (m->had_leg || !keep))
+	if(message_hopes(m) == 0 && (m->had_leg || !keep)
+			&& in->session->deferral == NULL)
 		m->status = refused ? refused : none ? none : 481;
 	return m;
 }
@@ -151,22 +152,29 @@ static void on_spool(void *arg, int err)
 		message_fail(m, 413);
 		message_settle(m);
 	}
+	defer_spooled(m);
 	session_put_more(in->session);
 	outbound_wait_less(in);
+}
+
+bool message_spool(struct message *m)
+{
+	struct worker *w = m->in->session->w;
+
+	if(w->conf->spool_dir == NULL)
+		return false;
+	spool_file_open(&m->spool, w, w->conf->spool_dir,
+			&(struct spool_events){on_spool, m, delivery_block});
+	return true;
 }
 
 /* More than memory may hold of a kept message: to disk with it. */
 static void keep_more(struct message *m)
 {
-	const struct relay_conf *conf = m->in->session->w->conf;
-
-	if(m->spool.file == NULL && spool_weight(&m->spool) > m->spool.memory) {
-		if(conf->spool_dir == NULL) {
-			message_fail(m, 413);
-			return;
-		}
-		spool_file_open(&m->spool, m->in->session->w, conf->spool_dir,
-				&(struct spool_events){on_spool, m, delivery_block});
+	if(m->spool.file == NULL && spool_weight(&m->spool) > m->spool.memory
+			&& !message_spool(m)) {
+		message_fail(m, 413);
+		return;
 	}
 	spool_file_write(&m->spool);
 	if(message_full(m))
@@ -314,6 +322,8 @@ void message_free(struct message *m)
 	}
 	if(in->mc && in->mc->chunk.m == m)
 		in->mc->chunk.m = NULL;
+	if(m->claim)
+		claim_leave(m->claim);
 	spool_free(&m->spool);
 	free(m->wrapped);
 	free(m->wrapper);
@@ -329,6 +339,7 @@ void message_complete(struct message *m)
 	struct session *s = m->in->session;
 
 	m->complete = true;
+	m->complete_at = worker_now(s->w);
 	message_learn_end(m);
 	m->in->n_unfinished--;
 	stat_add(&s->w->stats, messages_received_total, 1);
@@ -342,6 +353,9 @@ static bool decided(const struct message *m)
 {
 	const struct session *s = m->in->session;
 
+	/* Nobody has it: it has to be stored first. */
+	if(s->deferral && m->n_ok == 0)
+		return claim_is_decided(m->claim);
 	if(s->answer == RELAY_ANSWER_FIRST && m->n_ok > 0)
 		return true;
 	return message_hopes(m) == 0 && (m->had_leg || !s->keep);
@@ -354,11 +368,15 @@ void message_settle(struct message *m)
 
 	if(m->in_chunk)
 		return;
+	defer_check(m);
 	if(m->complete && !m->answered && decided(m)) {
 		m->answered = true;
 		if(m->n_ok > 0)
 			m->status = 200;
-		/* A 200 is a promise: every byte has been acknowledged by a peer. */
+		else if(m->claim)
+			m->status = m->claim->state == CLAIM_REFUSED ? 413 : 200;
+		/* A 200 is a promise: every byte has been acknowledged by a peer, or
+		 * is on stable storage (defer.c). */
 		if(m->held[0] != '\0' && m->failure_report != REPORT_NO
 				&& (m->failure_report == REPORT_YES || m->status != 200))
 			leg_answer(in, slice_str(m->held), m->status);

@@ -280,6 +280,19 @@ void relay_content_put(struct relay *r, const char *session,
 	forward(r, j, RELAY_UNKNOWN);
 }
 
+void relay_session_defer(struct relay *r, const char *session,
+		const struct relay_defer *p, relay_done_cb *cb, void *arg)
+{
+	struct job *j = command(r, JOB_DEFER, session, cb, arg);
+
+	j->defer = *p;
+	j->defer.user = job_str(j, p->user);
+	j->defer.sender = job_str(j, p->sender);
+	j->defer.key = job_str(j, p->key);
+	j->defer.envelope = job_str(j, p->envelope);
+	forward(r, j, RELAY_UNKNOWN);
+}
+
 void relay_leg_start(struct relay *r, const char *session, const char *leg,
 		const struct relay_peer *peer, relay_done_cb *cb, void *arg)
 {
@@ -424,7 +437,8 @@ void relay_stop(struct relay **rp)
 }
 
 int relay_start(uv_loop_t *loop, const struct relay_conf *conf,
-		relay_event_cb *on_event, void *arg, struct relay **out)
+		struct store *store, relay_event_cb *on_event, void *arg,
+		struct relay **out)
 {
 	struct relay *r;
 	int err = 0;
@@ -456,7 +470,7 @@ int relay_start(uv_loop_t *loop, const struct relay_conf *conf,
 	uv_timer_init(loop, &r->drain_timer);
 	r->drain_timer.data = r;
 	for(int i = 0; i < conf->workers && err == 0; i++) {
-		err = worker_start(&r->workers[i], r, i, &r->conf, r->tls);
+		err = worker_start(&r->workers[i], r, i, &r->conf, r->tls, store);
 		if(err == 0)
 			r->n_workers++;
 	}

@@ -23,6 +23,7 @@
 
 struct relay;
 struct stats;
+struct store;
 
 /* What the relay needs to run; filled by conf/, borrowed for the process. */
 struct relay_conf
@@ -60,6 +61,7 @@ enum relay_rc
 	RELAY_STATE = -32005,
 	RELAY_LATE = -32006,
 	RELAY_OFFSET = -32007,
+	RELAY_NO_STORE = -32022,
 	RELAY_INTERNAL = -32603
 };
 
@@ -124,6 +126,18 @@ struct relay_content
 	const char *type;       /* Content-Type */
 	const char *message_id; /* an MSRP ident */
 	uint64_t bytes;         /* of all of it */
+	const char *ref;        /* of a stored message; NULL: by content.put */
+	uint64_t fence;         /* of the claim on that */
+};
+
+/* session.defer */
+struct relay_defer
+{
+	const char *user, *sender, *key, *envelope;
+	int64_t lifetime_ms; /* 0 = configuration */
+	int64_t next_ms;     /* negative: it waits for a registration */
+	int wait_ms;
+	bool now;
 };
 
 struct relay_session_params
@@ -166,6 +180,8 @@ struct relay_session_info
 	uint64_t received; /* content bytes of the sender or of content.put */
 	uint64_t age_ms, idle_ms;
 	int worker;
+	const char *defer_state; /* NULL without session.defer */
+	const char *ref;         /* of the stored message; NULL */
 	int n_legs;
 	const struct relay_leg_info *legs;
 };
@@ -188,7 +204,9 @@ enum relay_event_type
 	RELAY_EV_MESSAGE_ABORTED,
 	RELAY_EV_LEG_DELIVERED,
 	RELAY_EV_LEG_FAILED,
-	RELAY_EV_SESSION_IDLE
+	RELAY_EV_SESSION_IDLE,
+	RELAY_EV_MESSAGE_DEFERRED,
+	RELAY_EV_MESSAGE_REFUSED
 };
 
 struct relay_event
@@ -200,6 +218,10 @@ struct relay_event
 	uint64_t bytes;
 	int status;
 	const char *error;
+	const char *ref; /* of a stored message; NULL */
+	bool settled;    /* LEG_DELIVERED with ref: it is out of the store */
+	bool duplicate;  /* MESSAGE_DEFERRED: it was there before */
+	int code;        /* MESSAGE_REFUSED: negative errno of the store */
 };
 
 typedef void relay_event_cb(void *arg, const struct relay_event *ev);
@@ -207,11 +229,14 @@ typedef void relay_event_cb(void *arg, const struct relay_event *ev);
 /**
  * Start the workers and listen.
  *
- * @param loop the main loop; callbacks run on it
+ * @param loop  the main loop; callbacks run on it
+ * @param store of deferred messages; NULL: there is none. Must live until
+ *              relay_stop
  * @return 0, or a negative errno (the log says which address or file)
  */
 int relay_start(uv_loop_t *loop, const struct relay_conf *conf,
-		relay_event_cb *on_event, void *arg, struct relay **out);
+		struct store *store, relay_event_cb *on_event, void *arg,
+		struct relay **out);
 
 /* The commands of docs/control-protocol.md. Parameters are copied. */
 void relay_session_create(struct relay *r, const struct relay_session_params *p,
@@ -228,6 +253,8 @@ struct relay_put
 };
 void relay_content_put(struct relay *r, const char *session,
 		const struct relay_put *put, relay_done_cb *cb, void *arg);
+void relay_session_defer(struct relay *r, const char *session,
+		const struct relay_defer *p, relay_done_cb *cb, void *arg);
 void relay_leg_start(struct relay *r, const char *session, const char *leg,
 		const struct relay_peer *peer, relay_done_cb *cb, void *arg);
 void relay_leg_close(struct relay *r, const char *session, const char *leg,

@@ -20,57 +20,6 @@ void session_activity(struct session *s)
 	s->active_at = worker_now(s->w);
 }
 
-static const char *note_str(char **at, const char *s, size_t n)
-{
-	char *to = *at;
-
-	memcpy(to, s, n);
-	to[n] = '\0';
-	*at += n + 1;
-	return to;
-}
-
-/* Room for one more note behind those that wait for the end of the round. */
-static struct note *note_new(struct worker *w, size_t n)
-{
-	struct notes *all = NULL;
-	struct note *note;
-
-	n = (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
-	if(w->out_tail && w->out_tail->kind == JOB_EVENTS)
-		all = (struct notes *)w->out_tail;
-	if(all == NULL || all->used + n > NOTES_BYTES) {
-		all = xmalloc(sizeof(*all));
-		all->item.kind = JOB_EVENTS;
-		all->used = 0;
-		worker_post(w, &all->item);
-	}
-	note = (struct note *)(all->data + all->used);
-	note->size = n;
-	all->used += n;
-	return note;
-}
-
-/* error is static text. */
-void session_event(struct session *s, enum relay_event_type type,
-		struct leg *leg, const char *message_id, uint64_t bytes, int status,
-		const char *error)
-{
-	size_t id_n = message_id ? strlen(message_id) : 0;
-	size_t n = sizeof(struct note) + s->name_n + s->owner_n + id_n + 4
-			+ (leg ? leg->name_n : 0);
-	struct note *note = note_new(s->w, n);
-	char *at = note->text;
-
-	note->event = (struct relay_event){
-			.type = type, .bytes = bytes, .status = status, .error = error};
-	note->event.session = note_str(&at, s->name, s->name_n);
-	note->event.owner = note_str(&at, s->owner, s->owner_n);
-	note->event.leg = leg ? note_str(&at, leg->name, leg->name_n) : NULL;
-	note->event.message_id =
-			message_id ? note_str(&at, message_id, id_n) : NULL;
-}
-
 static struct session *find(struct worker *w, const char *name)
 {
 	struct session *s;
@@ -145,6 +94,7 @@ void session_end(struct session *s)
 	wheel_disarm(&w->net.wheel, &s->timer);
 	HASH_DEL(w->sessions, s);
 	session_puts_end(s);
+	stored_end(s);
 	stat_sub(&w->stats, sessions, 1);
 	/* Messages first: they know their legs. */
 	while(s->in && s->in->messages_list)
@@ -152,6 +102,7 @@ void session_end(struct session *s)
 	if(s->content)
 		leg_free(s->in);
 	s->in = NULL;
+	defer_free(s);
 	while((l = s->legs) != NULL) {
 		s->legs = l->next;
 		leg_free(l);
@@ -172,7 +123,7 @@ static bool session_quiet(const struct session *s)
 	for(const struct leg *l = s->legs; l; l = l->next)
 		if(l->queue && l->state != RELAY_LEG_CLOSED)
 			return false;
-	return true;
+	return !defer_is_under_way(s);
 }
 
 /* May be called from within a leg's work: the end comes by the timer. */
@@ -282,6 +233,8 @@ static int do_create(struct worker *w, struct job *j, struct session **out)
 	for(int i = 0; i < p->n_legs; i++)
 		if(check_leg(w, &p->legs[i]) != RELAY_OK)
 			return RELAY_INTERNAL;
+	if(p->content && p->content->ref && w->store == NULL)
+		return RELAY_NO_STORE;
 	if(p->content && create_max_bytes(w, p) > 0
 			&& p->content->bytes > create_max_bytes(w, p))
 		return RELAY_LIMIT;
@@ -339,6 +292,8 @@ static int do_leg_add(struct session *s, struct job *j, struct leg **out)
 	if(s->closing || p->direction != RELAY_SEND
 			|| ((p->cpim_to || p->cpim_add || p->copy) && !s->keep))
 		return RELAY_STATE;
+	if(defer_is_over(s))
+		return RELAY_LATE;
 	if(s->n_legs >= RELAY_LEGS_LIMIT)
 		return RELAY_LIMIT;
 	l = leg_new(s, p);
@@ -424,6 +379,7 @@ void session_put_more(struct session *s)
 
 	if(m && message_full(m))
 		return;
+	stored_more(s);
 	for(j = s->puts, s->puts = NULL; j; j = next) {
 		next = j->next;
 		j->infos = job_alloc(j, sizeof(*j->infos));
@@ -464,6 +420,9 @@ bool session_command(struct worker *w, struct job *j)
 		case JOB_PUT:
 			if(!do_put(s, j))
 				return false;
+			break;
+		case JOB_DEFER:
+			j->rc = s ? session_defer(s, &j->defer) : RELAY_UNKNOWN;
 			break;
 		case JOB_LEG_START:
 			j->rc = s ? do_leg_start(s, j, &l) : RELAY_UNKNOWN;

@@ -16,6 +16,7 @@
 
 #include "msrp/parse.h"
 #include "net/conn.h"
+#include "session/claim.h"
 #include "session/relay.h"
 #include "session/spool.h"
 #include "session/worker.h"
@@ -106,11 +107,13 @@ struct message
 	bool had_leg;  /* there was a delivery at some time */
 	enum report_want failure_report;
 	bool success_report;
-	int n_open;  /* deliveries not decided */
-	int n_copy;  /* of them to legs that do not count for the sender */
-	int n_ok;    /* deliveries acknowledged whole, without copies */
-	int n_await; /* deliveries that wait for a success REPORT */
-	int status;  /* of the failure, once all deliveries have failed */
+	int n_open;           /* deliveries not decided */
+	int n_copy;           /* of them to legs that do not count for the sender */
+	int n_ok;             /* deliveries acknowledged whole, without copies */
+	int n_await;          /* deliveries that wait for a success REPORT */
+	int status;           /* of the failure, once all deliveries have failed */
+	uint64_t complete_at; /* ms */
+	struct claim *claim;  /* it is being stored, or has been; NULL */
 };
 
 /* One message on its way to one leg. */
@@ -209,6 +212,15 @@ struct leg
 	struct leg *ready_next;
 };
 
+/* session.defer: what becomes of a message that no leg takes. */
+struct deferral
+{
+	char *user, *sender, *key, *envelope;
+	int64_t lifetime_ms, next_ms;
+	int wait_ms; /* after it is complete */
+	bool now;    /* whatever legs do */
+};
+
 struct session
 {
 	UT_hash_handle hh; /* by name */
@@ -225,6 +237,9 @@ struct session
 	bool started; /* a peer has acknowledged a part of a message */
 	bool content; /* `in` has no peer: the message comes by content.put */
 	enum relay_answer answer;
+	struct deferral *deferral;      /* NULL: nothing is stored */
+	struct stored *stored;          /* the message comes out of the store */
+	struct claim *claim;            /* on that */
 	uint64_t created_at, active_at; /* ms of the loop */
 	uint64_t leg_at;                /* ms: when its latest leg was added */
 	bool closing;
@@ -277,6 +292,34 @@ void session_check_end(struct session *s);
 void session_event(struct session *s, enum relay_event_type type,
 		struct leg *leg, const char *message_id, uint64_t bytes, int status,
 		const char *error);
+
+/* ---- event.c ---- */
+/* Texts are copied, but for error, which is static. */
+void worker_event(struct worker *w, const struct relay_event *ev);
+
+/* ---- defer.c: messages on their way into the store ---- */
+/* session.defer: RELAY_OK or why not. */
+int session_defer(struct session *s, const struct relay_defer *p);
+/* Something has changed: is it time to store the message? */
+void defer_check(struct message *m);
+/* More of it is in the spool's file. */
+void defer_spooled(struct message *m);
+/* A message is with the store: the session shall not end yet. */
+bool defer_is_under_way(const struct session *s);
+/* A message is stored and no leg may take it any more. */
+bool defer_is_over(const struct session *s);
+void defer_describe(const struct session *s, struct relay_session_info *to);
+void defer_free(struct session *s);
+
+/* ---- stored.c: messages that come out of the store ---- */
+void stored_begin(struct session *s, const char *ref, uint64_t fence);
+/* There may be room for more of it. */
+void stored_more(struct session *s);
+/* Somebody else has claimed it. */
+void stored_lost(struct session *s);
+void stored_end(struct session *s);
+/* The worker has ended. */
+void stored_free_all(struct worker *w);
 
 /* ---- leg.c ---- */
 struct leg *leg_new(struct session *s, const struct relay_leg_params *p);
@@ -338,6 +381,8 @@ static inline int message_hopes(const struct message *m)
 {
 	return m->n_open - m->n_copy;
 }
+/* A kept message needs a file; false: there is nowhere to put it. */
+bool message_spool(struct message *m);
 /* Much of a kept message waits for the disk. */
 bool message_full(const struct message *m);
 /* Answer, report, free: whatever has become possible. */

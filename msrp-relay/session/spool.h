@@ -159,6 +159,17 @@ void spool_file_write(struct spool *sp);
 uint64_t spool_file_behind(const struct spool *sp);
 /* Bytes of the message that the file holds. */
 uint64_t spool_file_written(const struct spool *sp);
+/**
+ * A spool of which all is there: hand out the file, and write no more to it.
+ *
+ * @param memory   bytes that may be in memory alone
+ * @param fd       borrowed; -1: all is in memory
+ * @param fd_bytes of the message that are in the file
+ * @return 0; 1 not yet, written() comes when to ask again; a negative errno:
+ *         the file cannot be written
+ */
+int spool_file_freeze(
+		struct spool *sp, size_t memory, int *fd, uint64_t *fd_bytes);
 /* The block with byte `at`, which the file holds, for this reader: true he
  * has it; false ready() follows, never from within this call. */
 bool spool_file_read(struct spool *sp, struct spool_reader *r, uint64_t at);

@@ -54,6 +54,8 @@ struct spool_file
 	int err; /* it cannot be written any more */
 	uint64_t written;
 	bool writing;
+	bool all;    /* everything is to be written, however little */
+	bool frozen; /* nothing more is */
 	int n_batch;
 	size_t batch_bytes;
 	struct iovec batch[BATCH_PIECES];
@@ -252,8 +254,9 @@ void spool_file_write(struct spool *sp)
 	struct spool_view v;
 	uint64_t at;
 
-	if(f == NULL || f->writing || f->err != 0 || sp->end == f->written
-			|| (spool_file_behind(sp) < sp->memory / 4
+	if(f == NULL || f->writing || f->frozen || f->err != 0
+			|| sp->end == f->written
+			|| (!f->all && spool_file_behind(sp) < sp->memory / 4
 					&& spool_weight(sp) < sp->memory + sp->memory / 4))
 		return;
 	f->n_batch = 0;
@@ -274,6 +277,26 @@ void spool_file_write(struct spool *sp)
 		f->batch_bytes = 0;
 	}
 	uv_queue_work(&f->w->loop, &f->work, do_write, on_written);
+}
+
+int spool_file_freeze(
+		struct spool *sp, size_t memory, int *fd, uint64_t *fd_bytes)
+{
+	struct spool_file *f = sp->file;
+
+	if(f && !f->frozen && !f->writing && spool_file_behind(sp) > memory) {
+		f->all = true;
+		spool_file_write(sp);
+	}
+	if(f && f->writing)
+		return 1;
+	if(spool_file_behind(sp) > memory)
+		return f && f->err ? f->err : -ENOSPC;
+	if(f)
+		f->frozen = true;
+	*fd = f && f->written > 0 ? f->fd : -1;
+	*fd_bytes = f ? f->written : 0;
+	return 0;
 }
 
 static bool block_has(const struct spool_block *bl, uint64_t at)

@@ -172,6 +172,9 @@ static void worker_shut(struct worker *w)
 	listener_stop(w, &w->tls);
 	HASH_ITER(hh, w->sessions, s, next)
 	session_end(s);
+	/* What was handed to it is done; nothing calls back any more. */
+	if(w->store)
+		store_port_close(&w->store);
 	net_flush(&w->net);
 	uv_walk(&w->loop, close_conn, NULL);
 	wheel_close(&w->net.wheel);
@@ -257,6 +260,8 @@ static void worker_free(struct worker *w)
 		w->queue.head = i->next;
 		item_free(i);
 	}
+	claims_free(w);
+	stored_free_all(w);
 	uv_loop_close(&w->loop);
 	uv_mutex_destroy(&w->queue.lock);
 	net_destroy(&w->net);
@@ -289,7 +294,7 @@ static void source_set(struct worker *w)
 }
 
 int worker_start(struct worker *w, struct relay *relay, int index,
-		const struct relay_conf *conf, struct tls_ctx *tls)
+		const struct relay_conf *conf, struct tls_ctx *tls, struct store *store)
 {
 	sigset_t all, old;
 	int err;
@@ -317,6 +322,8 @@ int worker_start(struct worker *w, struct relay *relay, int index,
 	uv_prepare_init(&w->loop, &w->send_out);
 	w->send_out.data = w;
 	uv_prepare_start(&w->send_out, on_send_out);
+	if(err == 0 && store)
+		err = store_port_open(store, &w->loop, &w->store);
 	if(err == 0)
 		err = listener_start(w, &w->tcp, conf->listen_port + index, false);
 	if(err == 0 && tls)

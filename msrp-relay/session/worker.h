@@ -19,6 +19,10 @@ struct txn;
 struct msrp_conn;
 struct job;
 struct item;
+struct store;
+struct store_port;
+struct claim;
+struct stored;
 
 /* Fetched from the kernel at once; eight of them make twelve characters. */
 #define RANDOM_BYTES 2048
@@ -59,6 +63,9 @@ struct worker
 	struct session *sessions;  /* by name */
 	struct leg *legs;          /* by id */
 	struct msrp_conn *waiting; /* for a leg to be started */
+	struct store_port *store;  /* of deferred messages; NULL: there is none */
+	struct claim *claims;      /* on them */
+	struct stored *stored;     /* that are being read */
 	struct delivery *spare_deliveries;
 	struct txn *spare_txns;
 	struct message *spare_messages;
@@ -71,7 +78,8 @@ struct worker
 
 /* Listen and start the thread. 0 or a negative errno (logged). */
 int worker_start(struct worker *w, struct relay *relay, int index,
-		const struct relay_conf *conf, struct tls_ctx *tls);
+		const struct relay_conf *conf, struct tls_ctx *tls,
+		struct store *store);
 /* Ask the thread to end, and wait for it. */
 void worker_stop(struct worker *w);
 

@@ -43,6 +43,8 @@
 			"messages that a leg did not deliver, one for each leg")           \
 	STAT(messages_aborted_total, counter,                                      \
 			"messages that their sender gave up or lost")                      \
+	STAT(messages_deferred_total, counter,                                     \
+			"messages stored because no leg took them")                        \
 	STAT(content_bytes_total, counter, "content bytes received")               \
 	STAT(malformed_total, counter, "connections closed by a framing error")    \
 	STAT(rejected_400_total, counter, "requests answered 400")                 \

@@ -117,6 +117,7 @@ relay_up() {
 	max_message_bytes = 4GiB
 	spool_dir = $DIR/spool
 	spool_max_bytes = 100GiB
+	store_dir = $DIR/store
 	control_socket = $DIR/relay.sock
 	http_port = 0
 	log_level = warning

@@ -30,6 +30,8 @@ void rig_write_conf(struct rig *r, const char *options)
 		fprintf(f, "workers = 1\n");
 	if(strstr(options, "spool_dir") == NULL)
 		fprintf(f, "spool_dir = %s\n", r->spool);
+	if(strstr(options, "store_dir") == NULL)
+		fprintf(f, "store_dir = %s\n", r->store);
 	if(strstr(options, "control_clients") == NULL)
 		fprintf(f, "control_clients = 64\n");
 	fclose(f);
@@ -65,6 +67,7 @@ struct rig *rig_start(const char *options)
 	r->spool = r->lab->dir[0] == '/'
 			? fmt("%s/spool", r->lab->dir)
 			: fmt("%s/%s/spool", getcwd(cwd, sizeof(cwd)), r->lab->dir);
+	r->store = fmt("%.*sstore", (int)strlen(r->spool) - 5, r->spool);
 	r->cert = test_path("relay.pem");
 	r->key = test_path("relay.key");
 	if(strstr(options, "tls_port"))

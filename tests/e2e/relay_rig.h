@@ -17,7 +17,7 @@ struct rig
 {
 	struct lab *lab; /* its parts are not running */
 	struct proc *relay;
-	const char *ip, *conf, *sock, *spool;
+	const char *ip, *conf, *sock, *spool, *store;
 	const char *cert, *key; /* PEM files, for tls_certificate and tls_key */
 };
 

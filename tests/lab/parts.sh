@@ -147,6 +147,8 @@ relay_start() {
 		http_port = 9090
 		END
 		[[ $LAB_RELAY_CONF_EXTRA = *spool_dir* ]] || echo "spool_dir = $LAB_DIR/spool"
+		[[ $LAB_RELAY_CONF_EXTRA = *store_dir* ]] || echo "store_dir = $LAB_DIR/store"
+		[ "$LAB_STORE" != postgresql ] || printf 'store = postgresql\nstore_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s\n' "$LAB_DIR/pg" "$N"
 		# `down` does not wait for sessions that a test has left open
 		[[ $LAB_RELAY_CONF_EXTRA = *drain_timeout* ]] || echo 'drain_timeout = 2s'
 		[ -z "$LAB_RELAY_CONF_EXTRA" ] || printf '%s\n' "$LAB_RELAY_CONF_EXTRA"

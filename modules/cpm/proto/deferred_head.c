@@ -76,3 +76,11 @@ void deferred_text(struct slice value, char out[DEFERRED_TEXT_MAX])
 	}
 	out[n] = '\0';
 }
+
+void deferred_head_id(
+		const struct deferred_head *h, char out[DEFERRED_TEXT_MAX])
+{
+	deferred_text(h->imdn_id, out);
+	if(!slice_eq(slice_str(out), h->imdn_id))
+		out[0] = '\0';
+}

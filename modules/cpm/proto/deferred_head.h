@@ -11,7 +11,7 @@
 
 #include "slice.h"
 
-#define DEFERRED_TEXT_MAX 512 /* bytes of a header's value, with its NUL */
+#define DEFERRED_TEXT_MAX 256 /* bytes of a header's value, with its NUL */
 
 /* n is 0 in what is not there. */
 struct deferred_head
@@ -45,5 +45,10 @@ int deferred_head_read(
  * @param out DEFERRED_TEXT_MAX bytes
  */
 void deferred_text(struct slice value, char out[DEFERRED_TEXT_MAX]);
+
+/* imdn_id as deferred_text(); "" when it would not be whole: a message cannot
+ * be found by half of its id. */
+void deferred_head_id(
+		const struct deferred_head *h, char out[DEFERRED_TEXT_MAX]);
 
 #endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The clock of deferred messages: once a second it asks the store what is due
+ * and what has expired, by indexed queries of a bounded number of rows, and
+ * tells those who serve deferred messages. One connection gets an event, the
+ * next one the next; what is not taken care of is told again after a while.
+ */
+#include "ctl_deferred.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include "log/log.h"
+
+#define TICK_MS 1000
+#define EVENTS_MAX 200 /* in one tick */
+#define AGAIN_MS 5000  /* the same is told again after */
+#define TOLD_MAX 10000 /* users and refs that are remembered */
+#define EXPIRE_MAX 200 /* rows of one look at what has expired */
+
+/* A user, or the ref of an expired message. */
+struct told
+{
+	UT_hash_handle hh; /* in the order in which they came */
+	uint64_t at;       /* ms of the loop: when it was told; 0 = not yet */
+	char name[];
+};
+
+struct ctl_watch
+{
+	struct ctl_server *server;
+	uv_timer_t timer;
+	struct told *all;
+	unsigned budget;      /* events that are left in this tick */
+	unsigned last_client; /* number of the connection that had the last one */
+	bool due_asked, expired_asked;
+};
+
+/* The next connection that serves deferred messages; NULL: there is none. */
+static struct ctl_client *next_client(struct ctl_watch *w)
+{
+	struct ctl_client *first = NULL, *next = NULL;
+
+	for(struct ctl_client *c = w->server->clients; c; c = c->next) {
+		if(!c->deferred || c->ending || uv_is_closing((uv_handle_t *)&c->pipe))
+			continue;
+		if(first == NULL || c->number < first->number)
+			first = c;
+		if(c->number > w->last_client
+				&& (next == NULL || c->number < next->number))
+			next = c;
+	}
+	return next ? next : first;
+}
+
+/* Takes the object. False: nobody is there, or enough was said for now. */
+static bool say(struct ctl_watch *w, json_t *o)
+{
+	struct ctl_client *c = w->budget > 0 ? next_client(w) : NULL;
+	size_t n = 0;
+	char *line;
+
+	if(c) {
+		json_object_set_new(o, "seq", json_integer((json_int_t)++c->seq));
+		line = ctl_encode_event("event", o, &n);
+		w->budget--;
+		w->last_client = c->number;
+		ctl_client_send(c, line, n);
+	}
+	json_decref(o);
+	return c != NULL;
+}
+
+static void forget(struct ctl_watch *w, struct told *t)
+{
+	HASH_DEL(w->all, t);
+	free(t);
+}
+
+static struct told *remember(struct ctl_watch *w, const char *name)
+{
+	struct told *t;
+	size_t n = strlen(name) + 1;
+
+	HASH_FIND_STR(w->all, name, t);
+	if(t || HASH_COUNT(w->all) >= TOLD_MAX)
+		return t;
+	t = calloc(1, sizeof(*t) + n);
+	if(t == NULL)
+		abort();
+	memcpy(t->name, name, n);
+	HASH_ADD_STR(w->all, name, t);
+	return t;
+}
+
+static void say_due(struct ctl_watch *w, struct told *t)
+{
+	if(t->at == 0
+			&& say(w,
+					json_pack("{s:s, s:o}", "type", "deferred.due", "user",
+							deferred_string(t->name))))
+		t->at = uv_now(w->server->loop);
+}
+
+static void due(void *arg, int rc, const struct store_result *res)
+{
+	struct ctl_watch *w = arg;
+
+	w->due_asked = false;
+	for(int i = 0; rc == 0 && i < res->n && w->budget > 0; i++) {
+		struct told *t = remember(w, res->messages[i].user);
+		if(t)
+			say_due(w, t);
+	}
+}
+
+static json_t *expired_event(const struct store_message *m, bool claim)
+{
+	return json_pack("{s:s, s:o, s:o, s:o, s:s, s:I, s:b}", "type",
+			"deferred.expired", "ref", deferred_string(m->ref), "user",
+			deferred_string(m->user), "sender", deferred_string(m->sender),
+			"kind", m->kind == STORE_LARGE ? "large" : "pager", "bytes",
+			(json_int_t)m->size, "claim", claim);
+}
+
+/* Their senders want to know: the module has to take them. */
+static void to_claim(void *arg, int rc, const struct store_result *res)
+{
+	struct ctl_watch *w = arg;
+
+	w->expired_asked = false;
+	for(int i = 0; rc == 0 && i < res->n && w->budget > 0; i++) {
+		const struct store_message *m = &res->messages[i];
+		struct told *t = m->imdn_negative ? remember(w, m->ref) : NULL;
+
+		if(t && t->at == 0 && say(w, expired_event(m, true)))
+			t->at = uv_now(w->server->loop);
+	}
+}
+
+/* Gone for good, and nobody asked to be told. */
+static void removed(void *arg, int rc, const struct store_result *res)
+{
+	struct ctl_watch *w = arg;
+
+	for(int i = 0; rc == 0 && i < res->n; i++) {
+		const struct store_message *m = &res->messages[i];
+
+		log_info("deferred message %s to %s: its lifetime is over, removed",
+				m->ref, m->user);
+		say(w, expired_event(m, false));
+	}
+	if(w->server->store_port)
+		store_expired(w->server->store_port, EXPIRE_MAX, to_claim, w);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct ctl_watch *w = timer->data;
+	struct ctl_server *s = w->server;
+	uint64_t now = uv_now(s->loop);
+	struct told *t, *next;
+	bool anybody = next_client(w) != NULL;
+
+	w->budget = EVENTS_MAX;
+	if(s->store_port == NULL || !store_is_available(s->store))
+		return;
+	HASH_ITER(hh, w->all, t, next)
+	{
+		if(t->at == 0 && t->name[0] != 'd')
+			say_due(w, t);
+		else if(now - t->at >= AGAIN_MS)
+			forget(w, t);
+	}
+	if(!w->expired_asked) {
+		w->expired_asked = true;
+		store_expire(s->store_port, EXPIRE_MAX, removed, w);
+	}
+	if(anybody && !w->due_asked) {
+		w->due_asked = true;
+		store_due(s->store_port, STORE_ROWS_MAX, due, w);
+	}
+}
+
+void ctl_watch_user(struct ctl_server *s, const char *user)
+{
+	struct ctl_watch *w = s->watch;
+	struct told *t;
+
+	if(w == NULL || next_client(w) == NULL)
+		return; /* what is due will be seen by the clock */
+	t = remember(w, user);
+	if(t == NULL)
+		return;
+	t->at = 0;
+	say_due(w, t);
+}
+
+void ctl_watch_start(struct ctl_server *s)
+{
+	struct ctl_watch *w = calloc(1, sizeof(*w));
+
+	if(w == NULL)
+		abort();
+	w->server = s;
+	w->budget = EVENTS_MAX;
+	s->watch = w;
+	uv_timer_init(s->loop, &w->timer);
+	w->timer.data = w;
+	uv_timer_start(&w->timer, on_tick, TICK_MS, TICK_MS);
+}
+
+static void timer_closed(uv_handle_t *h)
+{
+	struct ctl_watch *w = h->data;
+	struct told *t, *next;
+
+	HASH_ITER(hh, w->all, t, next)
+	forget(w, t);
+	free(w);
+}
+
+void ctl_watch_stop(struct ctl_server *s)
+{
+	struct ctl_watch *w = s->watch;
+
+	s->watch = NULL;
+	if(w)
+		uv_close((uv_handle_t *)&w->timer, timer_closed);
+}
