@@ -363,12 +363,13 @@ struct call *call_invite(struct ua *ua, const struct invite_opt *o)
 	c->invite = fmt("INVITE %s SIP/2.0\n"
 					"Via: SIP/2.0/UDP %s:5060;branch=%s\n"
 					"Record-Route: <sip:%s:5060;lr>\n"
-					"Route: <sip:orig@%s:5060;lr>, <%s>\n"
+					"Route: <sip:%s@%s:5060;lr>, <%s>\n"
 					"From: %s\nTo: %s\nCall-ID: %s\nCSeq: 1 INVITE\n"
 					"%s%s%s%sContent-Length: %zu\n\n%s",
-			to, ua->ip, c->branch, ua->ip, ua->pf_ip, next, c->local, c->remote,
-			c->call_id, headers_of(o), *sdp ? "Content-Type: " : "",
-			*sdp ? type : "", *sdp ? "\n" : "", sdp_length(sdp), sdp);
+			to, ua->ip, c->branch, ua->ip, o && o->half ? o->half : "orig",
+			ua->pf_ip, next, c->local, c->remote, c->call_id, headers_of(o),
+			*sdp ? "Content-Type: " : "", *sdp ? type : "", *sdp ? "\n" : "",
+			sdp_length(sdp), sdp);
 	ua_send(ua, c->invite);
 	return c;
 }

@@ -96,6 +96,7 @@ struct invite_opt
 	const char *sdp;     /* instead of the usual one; "" none at all */
 	const char *type;    /* Content-Type of it */
 	const char *to;      /* R-URI and To, "sip:bob@cpm.test" */
+	const char *half;    /* user of our Route: "orig" or "term" */
 	const char *next;    /* the Route below the PF\'s, "sip:core;lr" */
 };
 
