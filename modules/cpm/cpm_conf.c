@@ -56,6 +56,14 @@ cpm_conf_t cpm_conf = {
 		.reg_expires = 600000,
 		.reg_wait = 1000,
 		.reg_retry = 5,
+		.fork_wait = 8000,
+		.defer_lifetime = 604800,
+		.imdn_lifetime = 86400,
+		.push_settle = 2000,
+		.push_parallel = 200,
+		.push_lease = 60000,
+		.push_permanent = 3,
+		.push_retries = str_init("60 300 900 3600"),
 		.msrp_transport = str_init("tcp"),
 		.msrp_idle = 30000,
 };
@@ -118,6 +126,16 @@ param_export_t cpm_params[] = {
 		{"reg_wait", PARAM_INT, &cpm_conf.reg_wait},
 		{"reg_retry", PARAM_INT, &cpm_conf.reg_retry},
 		{"client_target", PARAM_STR, &cpm_conf.client_target},
+		{"fork_wait", PARAM_INT, &cpm_conf.fork_wait},
+		{"defer_lifetime", PARAM_INT, &cpm_conf.defer_lifetime},
+		{"imdn_lifetime", PARAM_INT, &cpm_conf.imdn_lifetime},
+		{"push_settle", PARAM_INT, &cpm_conf.push_settle},
+		{"push_parallel", PARAM_INT, &cpm_conf.push_parallel},
+		{"push_lease", PARAM_INT, &cpm_conf.push_lease},
+		{"push_permanent", PARAM_INT, &cpm_conf.push_permanent},
+		{"push_retries", PARAM_STR, &cpm_conf.push_retries},
+		{"push_route", PARAM_STR, &cpm_conf.push_route},
+		{"imdn_route", PARAM_STR, &cpm_conf.imdn_route},
 		{"msrp_transport", PARAM_STR, &cpm_conf.msrp_transport},
 		{"msrp_idle", PARAM_INT, &cpm_conf.msrp_idle}, {NULL, 0, NULL}};
 
@@ -181,6 +199,15 @@ static int check_numbers(void)
 	bad |= check_range("reg_expires", cpm_conf.reg_expires, 60, 2592000);
 	bad |= check_range("reg_wait", cpm_conf.reg_wait, 0, 30000);
 	bad |= check_range("reg_retry", cpm_conf.reg_retry, 1, 3600);
+	/* timer F of the sender is 32 s */
+	bad |= check_range("fork_wait", cpm_conf.fork_wait, 100, 25000);
+	bad |= check_range(
+			"defer_lifetime", cpm_conf.defer_lifetime, 1, 366 * 86400);
+	bad |= check_range("imdn_lifetime", cpm_conf.imdn_lifetime, 1, 366 * 86400);
+	bad |= check_range("push_settle", cpm_conf.push_settle, 0, 60000);
+	bad |= check_range("push_parallel", cpm_conf.push_parallel, 1, 100000);
+	bad |= check_range("push_lease", cpm_conf.push_lease, 3000, 600000);
+	bad |= check_range("push_permanent", cpm_conf.push_permanent, 1, 1000);
 	bad |= check_range("msrp_idle", cpm_conf.msrp_idle, 100, 86400000);
 	if(cpm_conf.hash_size & (cpm_conf.hash_size - 1)) {
 		LM_ERR("modparam hash_size is %d, must be a power of two\n",

@@ -128,6 +128,18 @@ typedef struct cpm_conf
 	str client_target;        /* "gruu" or "contact"; empty: by contacts */
 	cpm_client_target_by_t target; /* client_target, parsed */
 
+	/* deferred messages */
+	int fork_wait;      /* ms until a pager message is kept and answered */
+	int defer_lifetime; /* s that a message is kept at most */
+	int imdn_lifetime;  /* s, of a disposition notification */
+	int push_settle;    /* ms from a registration to the first push */
+	int push_parallel;  /* users who are pushed to at a time */
+	int push_lease;     /* ms of a claim */
+	int push_permanent; /* refusals after which a message is given up */
+	str push_retries;   /* s between attempts: "60 300 900 3600" */
+	str push_route;     /* Route of what is pushed; empty: outbound_proxy */
+	str imdn_route;     /* Route of our notifications, likewise */
+
 	/* MSRP */
 	str msrp_transport;        /* "tcp" or "tls" */
 	cpm_transport_t transport; /* msrp_transport, parsed */

@@ -13,8 +13,11 @@
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
 #include "../../core/mem/shm_mem.h"
+#include "cpm_b2b.h"
+#include "cpm_evroute.h"
 #include "cpm_id.h"
 #include "cpm_link.h"
+#include "cpm_stats.h"
 #include "proto/base64.h"
 #include "proto/ctl.h"
 
@@ -188,10 +191,10 @@ int cpm_deferred_put(
 	return ask("deferred.put", params, on_put, w);
 }
 
-void cpm_deferred_key(str user, str sender, str call_id, str tag, str cseq,
+void cpm_deferred_key(str owner, str sender, str call_id, str tag, str cseq,
 		char out[CPM_DEFERRED_KEY_BUF])
 {
-	const str v[] = {user, sender, call_id, tag, cseq};
+	const str v[] = {owner, sender, call_id, tag, cseq};
 	uint64_t h[2] = {0, 0};
 
 	/* no secret: two nodes, and a node that was restarted, make the same */
@@ -377,4 +380,41 @@ int cpm_deferred_renew(str ref, uint64_t fence, unsigned lease_ms,
 			json_pack("{s:s#,s:I,s:i}", "ref", ref.s, ref.len, "fence",
 					(json_int_t)fence, "lease_ms", (int)lease_ms),
 			f, id, n);
+}
+
+/* ---- news ---- */
+
+static struct
+{
+	bool now;
+	cpm_deferred_news_t n;
+} news;
+
+bool cpm_deferred_news(cpm_deferred_news_t *out)
+{
+	if(news.now)
+		*out = news.n;
+	return news.now;
+}
+
+void cpm_deferred_tell(cpm_deferred_event_t ev, const cpm_deferred_news_t *n)
+{
+	static const cpm_ev_t routes[] = {[CPM_DEFERRED_STORED] = CPM_EV_DEFERRED,
+			[CPM_DEFERRED_DELIVERED] = CPM_EV_DELIVERED,
+			[CPM_DEFERRED_EXPIRED] = CPM_EV_EXPIRED};
+	struct cell *saved = cpm_tm.t_gett();
+	int saved_branch = cpm_tm.t_gett_branch();
+
+	if(ev == CPM_DEFERRED_STORED)
+		cpm_stat_inc(CPM_STAT_DEFERRED);
+	else if(ev == CPM_DEFERRED_DELIVERED)
+		cpm_stat_inc(CPM_STAT_PUSHED);
+	else
+		cpm_stat_inc(n->code ? CPM_STAT_PUSH_FAILED : CPM_STAT_EXPIRED);
+	news.now = true;
+	news.n = *n;
+	cpm_tm.t_sett(T_UNDEFINED, T_BR_UNDEFINED);
+	cpm_evroute_run(routes[ev]);
+	cpm_tm.t_sett(saved, saved_branch);
+	news.now = false;
 }

@@ -172,6 +172,7 @@ typedef struct cpm_deferred_news
 	str ref, user, sender;
 	const char *kind; /* "pager" or "large" */
 	uint64_t size;    /* bytes */
+	bool imdn;        /* it is a disposition notification itself */
 	int code;         /* expired: 0 its time was over; else why given up */
 } cpm_deferred_news_t;
 

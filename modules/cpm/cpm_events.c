@@ -12,6 +12,7 @@
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
 #include "cpm_link.h"
+#include "cpm_push.h"
 #include "cpm_switch.h"
 #include "cpm_term_int.h"
 #include "proto/slice.h"
@@ -149,6 +150,10 @@ static void on_event(const char *type, const json_t *params)
 	const char *name = json_string_value(json_object_get(params, "session"));
 	uint64_t id;
 
+	if(strncmp(type, "deferred.", 9) == 0) {
+		cpm_push_event(type, params);
+		return;
+	}
 	if(name == NULL || cpm_id_parse(name, strlen(name), &id) < 0)
 		return; /* of an earlier life: the comparison closes it */
 	if(strcmp(type, "session.idle") == 0)

@@ -22,6 +22,9 @@ static str names[CPM_EV_N] = {
 		[CPM_EV_RELAY_UP] = str_init("cpm:relay-up"),
 		[CPM_EV_RELAY_DOWN] = str_init("cpm:relay-down"),
 		[CPM_EV_RECIPIENT_FAILED] = str_init("cpm:recipient-failed"),
+		[CPM_EV_DEFERRED] = str_init("cpm:deferred"),
+		[CPM_EV_DELIVERED] = str_init("cpm:delivered"),
+		[CPM_EV_EXPIRED] = str_init("cpm:expired"),
 };
 
 static int routes[CPM_EV_N];

@@ -3,7 +3,7 @@
  * Event routes of the module, run with a made-up request:
  * event_route[cpm:relay-up] and event_route[cpm:relay-down] in the link
  * process, event_route[cpm:recipient-failed] in the process that got the
- * answer.
+ * answer, event_route[cpm:deferred], [cpm:delivered] and [cpm:expired] in any.
  */
 #ifndef CPM_EVROUTE_H
 #define CPM_EVROUTE_H
@@ -13,6 +13,9 @@ typedef enum cpm_ev
 	CPM_EV_RELAY_UP,
 	CPM_EV_RELAY_DOWN,
 	CPM_EV_RECIPIENT_FAILED,
+	CPM_EV_DEFERRED,
+	CPM_EV_DELIVERED,
+	CPM_EV_EXPIRED,
 	CPM_EV_N
 } cpm_ev_t;
 

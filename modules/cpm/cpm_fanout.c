@@ -39,9 +39,10 @@ int cpm_fanout_init(void)
 	return 0;
 }
 
-cpm_fanout_t *cpm_fanout_new(uint64_t id, cpm_rcpts_t **rcpts)
+cpm_fanout_t *cpm_fanout_new(uint64_t id, cpm_rcpts_t **rcpts, unsigned room)
 {
-	size_t size = sizeof(cpm_fanout_t) + (*rcpts)->n * sizeof(cpm_fan_rcpt_t);
+	unsigned n = *rcpts ? (*rcpts)->n : room;
+	size_t size = sizeof(cpm_fanout_t) + n * sizeof(cpm_fan_rcpt_t);
 	cpm_fanout_t *f = shm_malloc(size);
 
 	if(f == NULL)
@@ -95,7 +96,8 @@ void cpm_fanout_unlock(cpm_fanout_t *f)
 {
 	struct slot *s = slot_of(f->id);
 	cpm_fanout_t **at = &s->first;
-	bool over = f->answered && f->ok + f->failed == f->rcpts->n;
+	bool over =
+			f->answered && f->ok + f->failed == cpm_fanout_n(f) && f->hold == 0;
 
 	if(over) {
 		while(*at != f)

@@ -98,7 +98,7 @@ static cpm_strs_t *texts(sip_msg_t *msg, const cpm_list_message_t *m)
 
 static cpm_fanout_t *build(sip_msg_t *msg, uint64_t id, cpm_list_message_t *m)
 {
-	cpm_fanout_t *f = cpm_fanout_new(id, &m->rcpts);
+	cpm_fanout_t *f = cpm_fanout_new(id, &m->rcpts, 0);
 
 	if(f == NULL)
 		return NULL;

@@ -38,35 +38,51 @@ struct out
 	uint64_t id;
 	unsigned n;
 	bool isf, rewrite;
+	unsigned kind;     /* cpm_fan_kind_t */
 	cpm_strs_t *texts; /* private copy */
-	str uri;           /* the recipient, likewise */
+	char *own;         /* owns the texts of the recipient: */
+	str uri, lines, routes, next_hop;
 	struct socket_info *sock;
 };
 
 static void out_drop(struct out *o)
 {
 	cpm_strs_drop(o->texts);
-	if(o->uri.s)
-		pkg_free(o->uri.s);
+	if(o->own)
+		pkg_free(o->own);
+}
+
+/* Copy the texts of a recipient: 0 or -ENOMEM. */
+static int copy_rcpt(const cpm_rcpts_t *r, unsigned n, struct out *o)
+{
+	const str from[] = {cpm_rcpts_uri(r, n), cpm_rcpts_headers(r, n),
+			cpm_rcpts_routes(r, n), cpm_rcpts_next_hop(r, n)};
+	str *const to[] = {&o->uri, &o->lines, &o->routes, &o->next_hop};
+	size_t bytes = 1;
+	char *p;
+
+	for(int i = 0; i < 4; i++)
+		bytes += (size_t)from[i].len;
+	p = o->own = pkg_malloc(bytes);
+	for(int i = 0; p && i < 4; i++) {
+		memcpy(p, from[i].s, (size_t)from[i].len);
+		*to[i] = (str){p, from[i].len};
+		p += from[i].len;
+	}
+	return p ? 0 : -ENOMEM;
 }
 
 /* Copy what is needed to send to n: 0, or -ENOENT, -ENOMEM. */
 static int copy_out(const cpm_fanout_t *f, unsigned n, struct out *o)
 {
-	str uri = cpm_rcpts_uri(f->rcpts, n);
-
 	o->id = f->id;
 	o->n = n;
 	o->isf = f->r[n].state == CPM_FAN_ISF;
 	o->rewrite = f->rewrite_to;
-	o->sock = f->sock;
+	o->kind = f->kind;
+	o->sock = f->rcpts->v[n].sock ? f->rcpts->v[n].sock : f->sock;
 	o->texts = cpm_strs_copy(f->texts);
-	o->uri.s = pkg_malloc((size_t)uri.len);
-	if(o->texts == NULL || o->uri.s == NULL)
-		return -ENOMEM;
-	memcpy(o->uri.s, uri.s, (size_t)uri.len);
-	o->uri.len = uri.len;
-	return 0;
+	return o->texts ? copy_rcpt(f->rcpts, n, o) : -ENOMEM;
 }
 
 static void done(struct cell *t, int type, struct tmcb_params *ps);
@@ -83,6 +99,13 @@ static void body_of(cpm_buf_t *b, const struct out *o)
 		return;
 	cpm_buf_fmt(b, "To: <%.*s>\r\n", STR_FMT(&o->uri));
 	cpm_buf_str(b, cpm_strs_get(o->texts, CPM_F_TAIL));
+}
+
+/* On whose behalf it is sent: that of its sender, or of the user it is for. */
+static cpm_case_t case_of(unsigned kind)
+{
+	return kind == CPM_FAN_LIST || kind == CPM_FAN_IMDN ? CPM_CASE_ORIG
+														: CPM_CASE_TERM;
 }
 
 /* Hand it to tm: 0 or a negative errno. */
@@ -103,15 +126,18 @@ static int hand_over(
 	cpm_id_random(tag);
 	cpm_buf_fmt(&id, "%s@%.*s", call_id, STR_FMT(&cpm_conf.warn_agent));
 	cpm_buf_str(&lines, cpm_strs_get(o->texts, CPM_F_HEADERS));
-	cpm_loop_add(
-			&lines, CPM_CASE_ORIG, cpm_buf_get(&lines), cpm_buf_get(&id), body);
+	cpm_buf_str(&lines, o->lines);
+	cpm_loop_add(&lines, case_of(o->kind), cpm_buf_get(&lines),
+			cpm_buf_get(&id), body);
 	headers = cpm_buf_get(&lines);
 	dlg.id.call_id = cpm_buf_get(&id);
 	dlg.id.loc_tag = (str){tag, (int)strlen(tag)};
 	dlg.loc_uri = cpm_strs_get(o->texts, CPM_F_FROM);
 	dlg.rem_uri = to;
 	dlg.rem_target = ruri;
-	if(!o->isf)
+	if(o->next_hop.len > 0)
+		dlg.dst_uri = o->next_hop;
+	else if(!o->isf && o->routes.len == 0)
 		dlg.dst_uri = cpm_strs_get(o->texts, CPM_F_NEXT_HOP);
 	dlg.loc_seq.value = 1;
 	dlg.loc_seq.is_set = 1;
@@ -138,16 +164,21 @@ static int hand_over(
 static int transmit(const struct out *o)
 {
 	str core = cpm_strs_get(o->texts, CPM_F_ROUTES);
+	str named = cpm_strs_get(o->texts, CPM_F_TO);
 	cpm_buf_t ruri = {0}, routes = {0}, to = {0}, body = {0};
+	bool own = o->routes.len > 0 || o->next_hop.len > 0;
 	int rc = -ENOMEM;
 
-	cpm_buf_fmt(&to, "<%.*s>", STR_FMT(&o->uri));
+	if(named.len > 0)
+		cpm_buf_str(&to, named);
+	else
+		cpm_buf_fmt(&to, "<%.*s>", STR_FMT(&o->uri));
 	if(o->isf) {
 		cpm_stat_inc(CPM_STAT_ISF_TRIED);
 		cpm_isf_target(o->uri, core, &ruri, &routes);
 	} else {
 		cpm_buf_str(&ruri, o->uri);
-		cpm_buf_str(&routes, core);
+		cpm_buf_str(&routes, own ? o->routes : core);
 	}
 	body_of(&body, o);
 	if(!to.bad && !ruri.bad && !routes.bad && !body.bad)
@@ -198,23 +229,25 @@ static void tell_failure(const struct out *o, int code)
 			.call_id = cpm_strs_get(o->texts, CPM_F_CALL_ID)});
 }
 
-/* The sender's final answer, of a transaction that was suspended. */
-static void answer(uint64_t id, int code)
+void cpm_fanout_answer(uint64_t id, int code, cpm_strs_t *answer)
 {
 	struct cell *saved = cpm_tm.t_gett(), *t = NULL;
 	int saved_branch = cpm_tm.t_gett_branch();
 	char hex[CPM_HEX_BUF];
-	str reason = CPM_STR("OK"), body = {NULL, 0}, lines, tag;
+	str reason = cpm_strs_get(answer, CPM_A_REASON);
+	str lines = cpm_strs_get(answer, CPM_A_HEADERS);
+	str body = {NULL, 0}, tag;
 	cpm_buf_t b = {0};
 
-	if(code == 202)
-		reason = CPM_STR("Accepted");
-	else if(code >= 300)
-		reason = CPM_STR("No Recipient Reached");
+	if(answer == NULL) {
+		reason = code == 202  ? CPM_STR("Accepted")
+				: code >= 300 ? CPM_STR("No Recipient Reached")
+							  : CPM_STR("OK");
+		cpm_hdr_server(&b);
+		lines = cpm_buf_get(&b);
+	}
 	cpm_id_random(hex);
 	tag = (str){hex, (int)strlen(hex)};
-	cpm_hdr_server(&b);
-	lines = cpm_buf_get(&b);
 	if(cpm_tm.t_lookup_ident(&t, cpm_id_index(id), cpm_id_label(id)) <= 0
 			|| cpm_tm.t_reply_with_body(
 					   t, (unsigned)code, &reason, &body, &lines, &tag)
@@ -223,14 +256,41 @@ static void answer(uint64_t id, int code)
 				code);
 	cpm_tm.t_sett(saved, saved_branch);
 	cpm_buf_free(&b);
+	cpm_strs_free(&answer);
+}
+
+/* ---- who waits for it ---- */
+
+static cpm_fanout_news_f waiting[CPM_FAN_KINDS];
+
+void cpm_fanout_register(cpm_fan_kind_t kind, cpm_fanout_news_f f)
+{
+	waiting[kind] = f;
+}
+
+bool cpm_fanout_lasting(int code)
+{
+	return code == 400 || code == 413 || code == 415 || code == 488
+			|| code == 606;
+}
+
+static cpm_fan_news_t news_of(const cpm_fanout_t *f)
+{
+	return (cpm_fan_news_t){.id = f->id,
+			.tag = f->tag,
+			.n = cpm_fanout_n(f),
+			.ok = f->ok,
+			.failed = f->failed,
+			.lasting = f->lasting,
+			.code = f->lowest};
 }
 
 /* Is it time to answer, and with what? Sets answered. 0: not now. */
 static int verdict(cpm_fanout_t *f, bool due)
 {
-	bool all = f->ok + f->failed == f->rcpts->n;
+	bool all = f->ok + f->failed == cpm_fanout_n(f);
 
-	if(f->answered || (!all && !due))
+	if(f->kind != CPM_FAN_LIST || f->answered || (!all && !due))
 		return 0;
 	f->answered = true;
 	if(!all || (f->ok && f->failed))
@@ -241,6 +301,7 @@ static int verdict(cpm_fanout_t *f, bool due)
 static void note_failure(cpm_fanout_t *f, int code)
 {
 	f->failed++;
+	f->lasting += cpm_fanout_lasting(code);
 	if(code >= 300 && (f->lowest == 0 || code < f->lowest))
 		f->lowest = (uint16_t)code;
 }
@@ -255,9 +316,10 @@ static bool under_way(const cpm_fanout_t *f, unsigned n)
 static void decide(const struct out *o, int code)
 {
 	cpm_fanout_t *f = cpm_fanout_lock(o->id);
-	bool ok = code >= 200 && code < 300, all;
+	bool ok = code >= 200 && code < 300, all, first;
 	cpm_direct_t *direct = NULL;
-	unsigned n_ok, n_failed;
+	cpm_fan_news_t news;
+	unsigned kind;
 	int final;
 
 	if(f == NULL)
@@ -278,22 +340,25 @@ static void decide(const struct out *o, int code)
 	} else {
 		note_failure(f, code);
 	}
-	n_ok = f->ok;
-	n_failed = f->failed;
-	all = n_ok + n_failed == f->rcpts->n;
+	first = ok && f->ok == 1;
+	all = f->ok + f->failed == cpm_fanout_n(f);
+	news = news_of(f);
+	kind = f->kind;
 	final = verdict(f, false);
 	cpm_fanout_unlock(f);
 	if(ok && o->isf)
 		cpm_stat_inc(CPM_STAT_ISF_OK);
-	if(!ok)
+	if(!ok && kind == CPM_FAN_LIST)
 		tell_failure(o, code);
 	if(all)
 		LM_INFO("fan-out " CPM_ID_FMT " ends: %u taken, %u failed\n",
-				CPM_ID_ARG(o->id), n_ok, n_failed);
+				CPM_ID_ARG(o->id), news.ok, news.failed);
 	if(final)
-		answer(o->id, final);
+		cpm_fanout_answer(o->id, final, NULL);
 	if(direct)
 		cpm_direct_send(direct);
+	if(kind != CPM_FAN_LIST && (first || all))
+		waiting[kind](&news);
 }
 
 int cpm_fanout_send(uint64_t id, unsigned n)
@@ -338,7 +403,8 @@ static bool take_answer(
 	if(f == NULL)
 		return false;
 	r = &f->r[n];
-	ours = n < f->rcpts->n && r->state == (isf ? CPM_FAN_ISF : CPM_FAN_SENT);
+	ours = n < cpm_fanout_n(f)
+			&& r->state == (isf ? CPM_FAN_ISF : CPM_FAN_SENT);
 	if(ours) {
 		*again = !isf && f->interworking && cpm_isf_code(code);
 		r->code = (uint16_t)code;
@@ -373,7 +439,9 @@ static void done(struct cell *t, int type, struct tmcb_params *ps)
 	}
 	if(!again) {
 		decide(&o, code);
-		cpm_pace_done(CPM_PACE_PAGER, id);
+		if(o.kind
+				== CPM_FAN_LIST) /* of a list: those of clients do not queue */
+			cpm_pace_done(CPM_PACE_PAGER, id);
 	}
 	out_drop(&o);
 }
@@ -389,7 +457,7 @@ static void give_up(uint64_t id, uint64_t now)
 
 		if(f == NULL)
 			return;
-		if(n == f->rcpts->n || f->out == 0
+		if(n == cpm_fanout_n(f) || f->out == 0
 				|| (n == 0 && f->moved_ms + CPM_FANOUT_LOST_MS > now)) {
 			cpm_fanout_unlock(f);
 			return;
@@ -404,6 +472,32 @@ static void give_up(uint64_t id, uint64_t now)
 	}
 }
 
+/* The sender has waited long enough: the answer for a list, else word to
+ * whoever decides. */
+static void tick_due(uint64_t id, uint64_t now)
+{
+	cpm_fanout_t *f = cpm_fanout_lock(id);
+	bool due = f && !f->answered && f->answer_at && f->answer_at <= now;
+	cpm_fanout_news_f tell = NULL;
+	cpm_fan_news_t news;
+	int code = 0;
+
+	if(due) {
+		code = verdict(f, true);
+		news = news_of(f);
+		news.due = true;
+		if(f->kind != CPM_FAN_LIST)
+			tell = waiting[f->kind];
+		f->answer_at = 0; /* once */
+	}
+	if(f)
+		cpm_fanout_unlock(f);
+	if(code)
+		cpm_fanout_answer(id, code, NULL);
+	if(tell)
+		tell(&news);
+}
+
 void cpm_fanout_tick(void)
 {
 	uint64_t ids[BATCH], now = cpm_now_ms();
@@ -411,14 +505,7 @@ void cpm_fanout_tick(void)
 
 	while((n = cpm_fanout_due(now, &slot, ids, BATCH)) > 0) {
 		for(unsigned i = 0; i < n; i++) {
-			cpm_fanout_t *f = cpm_fanout_lock(ids[i]);
-			bool due = f && f->answer_at && f->answer_at <= now;
-			int code = due ? verdict(f, true) : 0;
-
-			if(f)
-				cpm_fanout_unlock(f);
-			if(code)
-				answer(ids[i], code);
+			tick_due(ids[i], now);
 			give_up(ids[i], now);
 		}
 	}

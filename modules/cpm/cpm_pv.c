@@ -11,6 +11,7 @@
 #include "../../core/dprint.h"
 #include "../../core/ut.h"
 #include "cpm_case.h"
+#include "cpm_deferred.h"
 #include "cpm_fanout.h"
 #include "cpm_link.h"
 #include "cpm_loop.h"
@@ -116,6 +117,51 @@ static int get_recipient_call_id(
 								  : pv_get_null(msg, param, res);
 }
 
+/* In event_route[cpm:deferred], [cpm:delivered] and [cpm:expired]. */
+static int get_news(sip_msg_t *msg, pv_param_t *param, pv_value_t *res,
+		str (*text)(const cpm_deferred_news_t *))
+{
+	cpm_deferred_news_t n;
+	str v;
+
+	if(!cpm_deferred_news(&n))
+		return pv_get_null(msg, param, res);
+	v = text(&n);
+	return pv_get_strval(msg, param, res, &v);
+}
+
+#define NEWS(name, value)                                                      \
+	static str news_##name(const cpm_deferred_news_t *n)                       \
+	{                                                                          \
+		return value;                                                          \
+	}                                                                          \
+	static int get_deferred_##name(                                            \
+			sip_msg_t *msg, pv_param_t *param, pv_value_t *res)                \
+	{                                                                          \
+		return get_news(msg, param, res, news_##name);                         \
+	}
+
+NEWS(ref, n->ref)
+NEWS(user, n->user)
+NEWS(sender, n->sender)
+NEWS(kind, ((str){(char *)n->kind, (int)strlen(n->kind)}))
+
+static int get_deferred_size(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	cpm_deferred_news_t n;
+
+	return cpm_deferred_news(&n) ? pv_get_sintval(msg, param, res, (long)n.size)
+								 : pv_get_null(msg, param, res);
+}
+
+static int get_deferred_code(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	cpm_deferred_news_t n;
+
+	return cpm_deferred_news(&n) ? pv_get_sintval(msg, param, res, n.code)
+								 : pv_get_null(msg, param, res);
+}
+
 static const struct
 {
 	const char *name;
@@ -127,6 +173,12 @@ static const struct
 		{"recipient", get_recipient},
 		{"recipient_code", get_recipient_code},
 		{"recipient_call_id", get_recipient_call_id},
+		{"deferred_ref", get_deferred_ref},
+		{"deferred_user", get_deferred_user},
+		{"deferred_sender", get_deferred_sender},
+		{"deferred_kind", get_deferred_kind},
+		{"deferred_size", get_deferred_size},
+		{"deferred_code", get_deferred_code},
 		{"served_user", get_served_user},
 		{"asserted_tel", get_asserted_tel},
 		{"trusted", get_trusted},

@@ -234,7 +234,7 @@ static int add_fanout(rpc_t *rpc, void *list, uint64_t id)
 
 	if(f == NULL)
 		return 0;
-	n = f->rcpts->n;
+	n = cpm_fanout_n(f);
 	ok = f->ok;
 	failed = f->failed;
 	age = (int)((cpm_now_ms() - f->created_ms) / 1000);

@@ -20,13 +20,16 @@
 #include "cpm_direct.h"
 #include "cpm_exploder.h"
 #include "cpm_fanout.h"
+#include "cpm_imdn.h"
 #include "cpm_isf.h"
 #include "cpm_loop.h"
 #include "cpm_pace.h"
 #include "cpm_pager.h"
 #include "cpm_req.h"
+#include "cpm_push.h"
 #include "cpm_service.h"
 #include "cpm_term_int.h"
+#include "cpm_term_keep.h"
 #include "cpm_trust.h"
 
 /* The core writes "User-Agent: kamailio ..." and "Server: ..." into what tm
@@ -72,8 +75,10 @@ int cpm_sip_mod_init(void)
 			|| cpm_reject_init() < 0 || cpm_timer_mod_init() < 0
 			|| own_signature() < 0)
 		return -1;
-	if(cpm_clients_init() < 0 || cpm_fetch_init() < 0)
+	if(cpm_clients_init() < 0 || cpm_push_init() < 0 || cpm_fetch_init() < 0)
 		return -1;
+	cpm_term_keep_init();
+	cpm_imdn_init();
 	cpm_dlv_init();
 	cpm_events_init();
 	return 0;

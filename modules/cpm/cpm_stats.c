@@ -10,6 +10,7 @@
 #include "cpm_b2b.h"
 #include "cpm_link.h"
 #include "cpm_pace.h"
+#include "cpm_push.h"
 #include "cpm_sip.h"
 
 static counter_handle_t handles[CPM_STAT_N];
@@ -41,6 +42,13 @@ static counter_val_t read_waiting(counter_handle_t h, void *param)
 	(void)param;
 	cpm_pace_load(&in_flight, &waiting);
 	return (counter_val_t)waiting;
+}
+
+static counter_val_t read_push(counter_handle_t h, void *param)
+{
+	(void)h;
+	(void)param;
+	return (counter_val_t)cpm_push_count();
 }
 
 static counter_val_t read_link_up(counter_handle_t h, void *param)
@@ -83,6 +91,21 @@ static counter_def_t defs[] = {
 				"such copies that were not taken"),
 		STAT(CPM_STAT_DELIVERED, "messages_delivered",
 				"large messages acknowledged by the recipient"),
+		STAT(CPM_STAT_TERM_PAGER, "messages_term_pager",
+				"pager messages for users of this server"),
+		STAT(CPM_STAT_DEFERRED, "deferred_stored", "messages deferred"),
+		STAT(CPM_STAT_DEFER_REFUSED, "deferred_refused",
+				"pager messages that no client took and that were not kept"),
+		STAT(CPM_STAT_PUSHED, "deferred_delivered",
+				"deferred messages that a client has taken"),
+		STAT(CPM_STAT_PUSH_RETRIES, "deferred_retries",
+				"pushes of deferred messages that no client took"),
+		STAT(CPM_STAT_PUSH_FAILED, "deferred_failed",
+				"deferred messages given up"),
+		STAT(CPM_STAT_EXPIRED, "deferred_expired",
+				"deferred messages whose lifetime has ended"),
+		STAT(CPM_STAT_IMDN_SENT, "imdn_sent",
+				"notifications of failure sent to senders"),
 		STAT(CPM_STAT_BYTES, "bytes_delivered",
 				"bytes of delivered large messages"),
 		STAT(CPM_STAT_RETRANSMITS, "invite_retransmissions",
@@ -153,6 +176,8 @@ static counter_def_t defs[] = {
 				"requests to recipients of lists that wait for their answers"},
 		{NULL, "exploder_waiting", CNT_F_NO_RESET, read_waiting, NULL,
 				"recipients of lists whose turn has not come"},
+		{NULL, "push_users", CNT_F_NO_RESET, read_push, NULL,
+				"users with deferred messages that are being pushed"},
 		{NULL, "link_up", CNT_F_NO_RESET, read_link_up, NULL,
 				"1 when the relay is connected"},
 		{NULL, "link_pending", CNT_F_NO_RESET, read_link_pending, NULL,

@@ -24,6 +24,14 @@ typedef enum cpm_stat
 	CPM_STAT_DIRECT_OK,       /* of these, taken */
 	CPM_STAT_DIRECT_FAILED,   /* of these, not taken */
 	CPM_STAT_DELIVERED,       /* sessions whose message was acknowledged */
+	CPM_STAT_TERM_PAGER,      /* pager messages for users whom we serve */
+	CPM_STAT_DEFERRED,        /* messages stored */
+	CPM_STAT_DEFER_REFUSED,   /* pager messages neither taken nor stored */
+	CPM_STAT_PUSHED,          /* stored messages that a client has taken */
+	CPM_STAT_PUSH_RETRIES,    /* pushes that no client took */
+	CPM_STAT_PUSH_FAILED,     /* stored messages given up */
+	CPM_STAT_EXPIRED,         /* stored messages whose lifetime ended */
+	CPM_STAT_IMDN_SENT,       /* notifications of failure sent */
 	CPM_STAT_BYTES,           /* bytes of delivered large messages */
 	CPM_STAT_RETRANSMITS,     /* retransmitted INVITEs of sessions */
 	CPM_STAT_REACKED,         /* 2xx to an INVITE of ours acknowledged again */

@@ -98,7 +98,7 @@ int ki_cpm_terminating(sip_msg_t *msg)
 	if(no)
 		rc = cpm_reject(msg, no, NULL, (str){NULL, 0});
 	else
-		rc = message ? -1 : cpm_term_invite(msg, &req);
+		rc = message ? cpm_term_message(msg, &req) : cpm_term_invite(msg, &req);
 	cpm_rcpts_free(&req.rcpts);
 	return rc < 0 ? -1 : 0;
 }

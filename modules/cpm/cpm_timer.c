@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Everything that happens by the clock: a process of its own that wakes once a
- * second, asks the table what is due and does it. Ringing, missing ACK, silent
+ * second (and one for pushes, ten times), asks the table what is due and does it. Ringing, missing ACK, silent
  * media, session timers (refresh by UPDATE or re-INVITE, RFC 4028 section 7.4
  * and 10), sessions marked for their end, and the watchdog.
  */
@@ -17,11 +17,13 @@
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
 #include "cpm_pace.h"
+#include "cpm_push.h"
 #include "cpm_record.h"
 #include "cpm_stats.h"
 #include "cpm_switch.h"
 
 #define TICK_S 1
+#define PUSH_TICK_US 100000
 #define BATCH 256        /* ids taken from the table at once */
 #define ENDS_A_TICK 2000 /* sessions handled in one turn: spreads the load */
 #define RETRY_MS 3000    /* after 491 and the like */
@@ -431,9 +433,17 @@ static void tick(unsigned int ticks, void *param)
 	}
 }
 
+/* Pushes begin by the clock too, and must not wait for sessions. */
+static void push_tick(unsigned int ticks, void *param)
+{
+	(void)ticks;
+	(void)param;
+	cpm_push_tick();
+}
+
 int cpm_timer_mod_init(void)
 {
-	return register_sync_timers(1) < 0 ? -1 : 0;
+	return register_sync_timers(2) < 0 ? -1 : 0;
 }
 
 int cpm_timer_child_init(int rank)
@@ -442,6 +452,12 @@ int cpm_timer_child_init(int rank)
 		return 0;
 	if(fork_sync_timer(PROC_TIMER, "CPM TIMER", 1, tick, NULL, TICK_S) < 0) {
 		LM_ERR("the timer process could not be started\n");
+		return -1;
+	}
+	if(fork_sync_utimer(
+			   PROC_TIMER, "CPM PUSH", 1, push_tick, NULL, PUSH_TICK_US)
+			< 0) {
+		LM_ERR("the process that pushes could not be started\n");
 		return -1;
 	}
 	return 0;
