@@ -33,6 +33,22 @@ static const struct command
 		{"session show", "session", "the same as show", relayctl_show},
 		{"session list", "[-o owner]", "the same as sessions",
 				relayctl_sessions},
+		{"deferred list", "[-u user] [-S state] [-n limit]",
+				"list the deferred messages, the oldest first",
+				relayctl_deferred_list},
+		{"deferred show", "ref", "one of them", relayctl_deferred_show},
+		{"deferred count", "[-u user]", "how many there are, in which state",
+				relayctl_deferred_count},
+		{"deferred hold", "ref...", "neither deliver nor expire them",
+				relayctl_deferred_hold},
+		{"deferred release", "ref...", "held ones: deliver them now",
+				relayctl_deferred_release},
+		{"deferred requeue", "ref...", "as if they had never been tried",
+				relayctl_deferred_requeue},
+		{"deferred delete", "ref...", "remove them; nobody is told",
+				relayctl_deferred_delete},
+		{"deferred flush", "[-u user]", "all that is stored is due now",
+				relayctl_deferred_flush},
 		{"events", "owner", "print the events of an owner's sessions",
 				relayctl_events},
 		{"log-level", "level", "error, warning, notice, info or debug",
@@ -54,7 +70,7 @@ static void usage(FILE *to)
 		  "  -w  seconds to wait for an answer, default 10\n",
 			to);
 	for(size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(to, "  %-14s %-12s %s\n", commands[i].name, commands[i].args,
+		fprintf(to, "  %-16s %-12s %s\n", commands[i].name, commands[i].args,
 				commands[i].help);
 }
 

@@ -80,6 +80,10 @@ typedef int relayctl_run(struct relayctl *rc, int argc, char **argv);
 relayctl_run relayctl_ping, relayctl_stats, relayctl_sessions, relayctl_show,
 		relayctl_open, relayctl_close, relayctl_drain, relayctl_reload,
 		relayctl_log_level, relayctl_events;
+relayctl_run relayctl_deferred_list, relayctl_deferred_show,
+		relayctl_deferred_count, relayctl_deferred_hold,
+		relayctl_deferred_release, relayctl_deferred_requeue,
+		relayctl_deferred_delete, relayctl_deferred_flush;
 
 /* The command's own usage to stderr; returns RC_USAGE. */
 int relayctl_usage(const char *name);
