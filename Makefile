@@ -65,7 +65,7 @@ include msrp-relay/relay.mk
 include tests/tests.mk
 
 help: ## this list
-	@echo "VARIANT=gcc|clang|asan chooses the compiler; PREFIX and DESTDIR are for install."
+	@echo "VARIANT=gcc|clang|asan|crash chooses the compiler; PREFIX and DESTDIR are for install."
 	@grep -hE '^[a-z0-9-]+::?.*##' $(MAKEFILE_LIST) | sed -E 's/::?.*## /\t/' | sort | expand -t 16
 
 FORMAT_FILES = $(shell git ls-files '*.c' '*.h')

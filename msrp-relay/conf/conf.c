@@ -122,6 +122,13 @@ static void check_together(struct reading *r, const struct conf *c)
 				m->workers);
 	if(m->spool_dir && m->spool_dir[0] != '/')
 		complain(r, 0, "spool_dir %s: not an absolute path", m->spool_dir);
+	if(c->store.backend == STORE_SQLITE
+			&& (c->store.dir == NULL || c->store.dir[0] != '/'))
+		complain(r, 0, "store sqlite needs store_dir, an absolute path");
+	if(c->store.backend == STORE_PGSQL && c->store.url == NULL)
+		complain(r, 0, "store postgresql needs store_url");
+	if(c->store.lifetime_s > c->store.lifetime_max_s)
+		complain(r, 0, "defer_lifetime is more than defer_lifetime_max");
 	if(c->control_socket == NULL)
 		complain(r, 0, "control_socket must not be empty");
 	else if(strlen(c->control_socket) > 107)

@@ -39,6 +39,7 @@ enum conf_type
 	CONF_INT,      /* int */
 	CONF_SIZE,     /* uint64_t, bytes; units KiB, MiB, GiB, kB, MB, GB */
 	CONF_DURATION, /* int, milliseconds; units ms, s, min, h */
+	CONF_LIFETIME, /* int, seconds; units s, min, h, d */
 	CONF_BOOL,     /* bool; yes, no */
 	CONF_CHOICE    /* int; one of a list */
 };

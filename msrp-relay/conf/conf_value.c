@@ -25,6 +25,8 @@ static const struct unit sizes[] = {{"GiB", UINT64_C(1) << 30},
 		{"B", 1}, {"kB", 1000}, {"MB", 1000000}, {"GB", 1000000000}, {NULL, 0}};
 static const struct unit durations[] = {{"h", 3600000}, {"min", 60000},
 		{"s", 1000}, {"ms", 1}, {"", 1000}, {NULL, 0}};
+static const struct unit lifetimes[] = {
+		{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}, {"", 1}, {NULL, 0}};
 
 static void *field(const struct conf *c, const struct conf_option *o)
 {
@@ -67,6 +69,7 @@ static int set_number(struct conf *c, const struct conf_option *o,
 	static const struct unit none[] = {{"", 1}, {NULL, 0}};
 	const struct unit *units = o->type == CONF_SIZE ? sizes
 			: o->type == CONF_DURATION              ? durations
+			: o->type == CONF_LIFETIME              ? lifetimes
 													: none;
 	char low[32], high[32];
 	uint64_t v;
@@ -75,6 +78,7 @@ static int set_number(struct conf *c, const struct conf_option *o,
 		snprintf(why, why_size, "not a %s",
 				o->type == CONF_SIZE               ? "size (such as 64KiB)"
 						: o->type == CONF_DURATION ? "duration (such as 10s)"
+						: o->type == CONF_LIFETIME ? "lifetime (such as 7d)"
 												   : "number");
 		return -EINVAL;
 	}
@@ -135,6 +139,7 @@ int conf_set(struct conf *c, const struct conf_option *o, const char *value,
 		case CONF_INT:
 		case CONF_SIZE:
 		case CONF_DURATION:
+		case CONF_LIFETIME:
 			return set_number(c, o, value, why, why_size);
 		case CONF_BOOL:
 			if(strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
@@ -169,6 +174,9 @@ void conf_format(const struct conf *c, const struct conf_option *o, char *buf,
 			break;
 		case CONF_DURATION:
 			format_number((uint64_t) * (const int *)at, durations, buf, size);
+			break;
+		case CONF_LIFETIME:
+			format_number((uint64_t) * (const int *)at, lifetimes, buf, size);
 			break;
 		case CONF_BOOL:
 			snprintf(buf, size, "%s", *(const bool *)at ? "yes" : "no");

@@ -27,7 +27,7 @@
 #include "stats/stats_out.h"
 #include "store/store.h"
 
-#define FDS_BESIDE 64  /* files of the process that are no connections */
+#define FDS_BESIDE 96  /* files of the process that are no connections */
 #define HEALTH_MS 3000 /* a worker that is silent for so long is not well */
 
 struct daemon
@@ -223,6 +223,9 @@ static void collect(
 	p->start_time = d->start_time;
 	p->control_clients = (uint64_t)ctl_server_clients(d->ctl);
 	p->draining = d->draining;
+	p->has_store = d->store != NULL;
+	if(d->store)
+		store_stats_read(d->store, &p->store);
 	stats_process_read(p);
 }
 
@@ -350,8 +353,8 @@ static int start(struct daemon *d)
 	if(rc == 0)
 		rc = open_store(d);
 	if(rc == 0)
-		rc = relay_start(&d->loop, &d->conf->relay, d->store, on_event, d,
-				&d->relay);
+		rc = relay_start(
+				&d->loop, &d->conf->relay, d->store, on_event, d, &d->relay);
 	if(rc == 0)
 		rc = ctl_server_serve(d->ctl, d->relay, d->store);
 	if(rc == 0 && d->conf->http_port > 0)

@@ -24,11 +24,18 @@ struct row
 static const struct row rows[] = {STATS_TABLE(ROW)};
 #undef ROW
 
+#define ROW(name, kind, help)                                                  \
+	{"deferred_" #name, #kind, help, offsetof(struct store_stats, name)},
+static const struct row store_rows[] = {STORE_STATS(ROW)};
+#undef ROW
+#define N_STORE_ROWS (sizeof(store_rows) / sizeof(store_rows[0]))
+
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 _Static_assert(sizeof(struct stats) == N_ROWS * sizeof(uint64_t),
 		"struct stats holds nothing but the table");
 
-static uint64_t value(const struct stats *s, const struct row *r)
+/* s: struct stats or struct store_stats. */
+static uint64_t value(const void *s, const struct row *r)
 {
 	const uint64_t *at =
 			(const uint64_t *)(const void *)((const char *)s + r->offset);
@@ -49,6 +56,8 @@ json_t *stats_json(const struct stats *s, const struct stats_process *p)
 		return NULL;
 	for(size_t i = 0; i < N_ROWS; i++)
 		put(o, rows[i].name, value(s, &rows[i]));
+	for(size_t i = 0; p->has_store && i < N_STORE_ROWS; i++)
+		put(o, store_rows[i].name, value(&p->store, &store_rows[i]));
 	put(o, "control_clients", p->control_clients);
 	put(o, "draining", (uint64_t)p->draining);
 	put(o, "start_time_seconds", p->start_time);
@@ -68,6 +77,15 @@ static void gauge(FILE *f, const char *name, const char *help, uint64_t v)
 			name, help, name, name, v);
 }
 
+static void table(FILE *f, const struct row *r, size_t n, const void *s)
+{
+	for(; n > 0; n--, r++)
+		fprintf(f,
+				"# HELP " STATS_PREFIX "%s %s\n# TYPE " STATS_PREFIX
+				"%s %s\n" STATS_PREFIX "%s %" PRIu64 "\n",
+				r->name, r->help, r->name, r->kind, r->name, value(s, r));
+}
+
 char *stats_prometheus(
 		const struct stats *s, const struct stats_process *p, size_t *n)
 {
@@ -77,12 +95,9 @@ char *stats_prometheus(
 
 	if(f == NULL)
 		return NULL;
-	for(size_t i = 0; i < N_ROWS; i++)
-		fprintf(f,
-				"# HELP " STATS_PREFIX "%s %s\n# TYPE " STATS_PREFIX
-				"%s %s\n" STATS_PREFIX "%s %" PRIu64 "\n",
-				rows[i].name, rows[i].help, rows[i].name, rows[i].kind,
-				rows[i].name, value(s, &rows[i]));
+	table(f, rows, N_ROWS, s);
+	if(p->has_store)
+		table(f, store_rows, N_STORE_ROWS, &p->store);
 	gauge(f, "control_clients", "Control connections that are open",
 			p->control_clients);
 	gauge(f, "draining", "1 when no new sessions are taken",

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "stats.h"
+#include "store/store.h"
 
 #define STATS_PREFIX "msrp_relay_"
 
@@ -22,6 +23,8 @@ struct stats_process
 	uint64_t open_fds;        /* 0 = unknown */
 	uint64_t control_clients; /* connections */
 	int draining;             /* 1 = no new sessions */
+	int has_store;            /* 1 = what follows is told */
+	struct store_stats store;
 };
 
 /* All of them as one object, names without the prefix; NULL = no memory. */
