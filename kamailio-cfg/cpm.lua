@@ -95,6 +95,14 @@ function cpm()
 		KSR.tm.t_check_trans()
 		return true
 	end
+	-- Subscriptions of users to the list of what is kept for them (TL-18); those
+	-- to other event packages are not ours.
+	if KSR.is_SUBSCRIBE() then
+		if KSR.tm.t_check_trans() == 0 then
+			return true
+		end
+		return KSR.cpm.subscribe() >= 0
+	end
 	if not KSR.is_method_in("IMR") then -- INVITE, MESSAGE, REGISTER
 		return false
 	end

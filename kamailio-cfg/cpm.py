@@ -91,6 +91,12 @@ class Routing:
             # of a negative answer of ours
             KSR.tm.t_check_trans()
             return True
+        # Subscriptions of users to the list of what is kept for them (TL-18);
+        # those to other event packages are not ours.
+        if KSR.is_SUBSCRIBE():
+            if KSR.tm.t_check_trans() == 0:
+                return True
+            return KSR.cpm.subscribe() >= 0
         if not KSR.is_method_in("IMR"):  # INVITE, MESSAGE, REGISTER
             return False
 

@@ -16,6 +16,7 @@
 #include "cpm_b2b_dialog.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_notice.h"
 #include "cpm_reg.h"
 #include "cpm_sip.h"
 #include "proto/multipart.h"
@@ -293,6 +294,8 @@ int ki_cpm_in_dialog(sip_msg_t *msg)
 		return -1;
 	if(msg->REQ_METHOD == METHOD_NOTIFY && cpm_reg_notify(msg) == 0)
 		return 0;
+	if(at.n == CPM_NOTICE_LEG)
+		return cpm_notice_in_dialog(msg, &at);
 	if(msg->REQ_METHOD == METHOD_ACK) {
 		on_ack(msg, &at);
 		return 0;

@@ -47,6 +47,11 @@ cpm_conf_t cpm_conf = {
 		.exploder_wait = 8000,
 		.rewrite_cpim_to = 1,
 		.direct_delivery = 1,
+		.defer_notify = str_init("both"),
+		.notify_list_max = 20,
+		.subscribe_default = 3600,
+		.subscribe_min = 60,
+		.subscribe_max = 86400,
 		.isf_mode = str_init("direct"),
 		.contacts = str_init("none"),
 		.contacts_unknown = 1,
@@ -113,6 +118,11 @@ param_export_t cpm_params[] = {
 		{"rewrite_cpim_to", PARAM_INT, &cpm_conf.rewrite_cpim_to},
 		{"direct_delivery", PARAM_INT, &cpm_conf.direct_delivery},
 		{"direction_prefix", PARAM_STR, &cpm_conf.direction_prefix},
+		{"defer_notify", PARAM_STR, &cpm_conf.defer_notify},
+		{"notify_list_max", PARAM_INT, &cpm_conf.notify_list_max},
+		{"subscribe_default", PARAM_INT, &cpm_conf.subscribe_default},
+		{"subscribe_min", PARAM_INT, &cpm_conf.subscribe_min},
+		{"subscribe_max", PARAM_INT, &cpm_conf.subscribe_max},
 		{"isf_uri", PARAM_STR, &cpm_conf.isf_uri},
 		{"isf_mode", PARAM_STR, &cpm_conf.isf_mode},
 		{"contacts", PARAM_STR, &cpm_conf.contacts},
@@ -191,6 +201,12 @@ static int check_numbers(void)
 	bad |= check_range("exploder_wait", cpm_conf.exploder_wait, 100, 30000);
 	bad |= check_range("rewrite_cpim_to", cpm_conf.rewrite_cpim_to, 0, 1);
 	bad |= check_range("contacts_unknown", cpm_conf.contacts_unknown, 0, 1);
+	bad |= check_range("notify_list_max", cpm_conf.notify_list_max, 1, 200);
+	bad |= check_range("subscribe_min", cpm_conf.subscribe_min, 1, 3600);
+	bad |= check_range("subscribe_max", cpm_conf.subscribe_max,
+			cpm_conf.subscribe_min, 604800);
+	bad |= check_range("subscribe_default", cpm_conf.subscribe_default,
+			cpm_conf.subscribe_min, cpm_conf.subscribe_max);
 	bad |= check_range("direct_delivery", cpm_conf.direct_delivery, 0, 1);
 	bad |= check_range(
 			"contacts_max_users", cpm_conf.contacts_max_users, 1, 100000000);
@@ -246,6 +262,30 @@ static int check_words_all(void)
 	return 0;
 }
 
+static int check_notify(void)
+{
+	static const struct
+	{
+		const char *word;
+		unsigned by;
+	} words[] = {{"none", 0}, {"message", CPM_NOTIFY_MESSAGE},
+			{"notify", CPM_NOTIFY_NOTIFY},
+			{"both", CPM_NOTIFY_MESSAGE | CPM_NOTIFY_NOTIFY}};
+	str v = cpm_conf.defer_notify;
+
+	for(size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if(v.len != (int)strlen(words[i].word)
+				|| memcmp(v.s, words[i].word, (size_t)v.len) != 0)
+			continue;
+		cpm_conf.notify_by = words[i].by;
+		return 0;
+	}
+	LM_ERR("modparam defer_notify is \"%.*s\", must be none, message, notify"
+		   " or both\n",
+			STR_FMT(&v));
+	return -1;
+}
+
 /* Registered clients: where from, and how they are reached. */
 static int check_contacts(void)
 {
@@ -280,7 +320,8 @@ static int check_contacts(void)
 int cpm_conf_check(void)
 {
 	sip_uri_t uri;
-	int bad = check_numbers() | check_words_all() | check_contacts();
+	int bad = check_numbers() | check_words_all() | check_contacts()
+			| check_notify();
 
 	if(cpm_conf.relay_socket.len < 1
 			|| cpm_conf.relay_socket.len

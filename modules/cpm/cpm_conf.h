@@ -46,6 +46,13 @@ typedef enum cpm_client_target_by
 	CPM_TARGET_CONTACT /* straight to the Contact URI */
 } cpm_client_target_by_t;
 
+/* How users are told of deferred messages. */
+enum
+{
+	CPM_NOTIFY_MESSAGE = 1,
+	CPM_NOTIFY_NOTIFY = 2
+};
+
 typedef struct cpm_conf
 {
 	/* the relay (docs/control-protocol.md) */
@@ -106,6 +113,13 @@ typedef struct cpm_conf
 	/* copies for the sender's other clients */
 	int direct_delivery;  /* 1: they get them */
 	str direction_prefix; /* of Message-Direction in the wrapper; mostly none */
+
+	/* notification of deferred messages */
+	str defer_notify;      /* "none", "message", "notify" or "both" */
+	unsigned notify_by;    /* the same: CPM_NOTIFY_* */
+	int notify_list_max;   /* messages in a list */
+	int subscribe_default; /* s, where SUBSCRIBE has no Expires */
+	int subscribe_min, subscribe_max; /* s */
 
 	/* interworking */
 	str isf_uri;           /* SIP URI of the ISF; empty: none */

@@ -17,6 +17,7 @@
 #include "cpm_evroute.h"
 #include "cpm_id.h"
 #include "cpm_link.h"
+#include "cpm_notice.h"
 #include "cpm_stats.h"
 #include "proto/base64.h"
 #include "proto/ctl.h"
@@ -417,4 +418,5 @@ void cpm_deferred_tell(cpm_deferred_event_t ev, const cpm_deferred_news_t *n)
 	cpm_evroute_run(routes[ev]);
 	cpm_tm.t_sett(saved, saved_branch);
 	news.now = false;
+	cpm_notice_changed(n->user, ev == CPM_DEFERRED_STORED);
 }

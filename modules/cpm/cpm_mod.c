@@ -12,6 +12,7 @@
 #include "cpm_conf.h"
 #include "cpm_evroute.h"
 #include "cpm_link.h"
+#include "cpm_notice.h"
 #include "cpm_pv.h"
 #include "cpm_rpc.h"
 #include "cpm_sip.h"
@@ -34,6 +35,7 @@ MODULE_VERSION
 WRAP(cpm_originating)
 WRAP(cpm_terminating)
 WRAP(cpm_in_dialog)
+WRAP(cpm_subscribe)
 WRAP(cpm_cancel)
 WRAP(cpm_is_pager)
 WRAP(cpm_is_large)
@@ -86,6 +88,7 @@ static cmd_export_t cmds[] = {
 		{"cpm_originating", w_cpm_originating, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_terminating", w_cpm_terminating, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_in_dialog", w_cpm_in_dialog, 0, NULL, NULL, ROUTES_ACT},
+		{"cpm_subscribe", w_cpm_subscribe, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_cancel", w_cpm_cancel, 0, NULL, NULL, ROUTES_ACT},
 		{"cpm_is_pager", w_cpm_is_pager, 0, NULL, NULL, ROUTES_TEST},
 		{"cpm_is_large", w_cpm_is_large, 0, NULL, NULL, ROUTES_TEST},
@@ -127,6 +130,7 @@ static sr_kemi_t kemi_exports[] = {
 	KEMI(originating),
 	KEMI(terminating),
 	KEMI(in_dialog),
+	KEMI(subscribe),
 	KEMI(cancel),
 	KEMI(is_pager),
 	KEMI(is_large),

@@ -18,9 +18,11 @@
 #include "cpm_b2b.h"
 #include "cpm_check.h"
 #include "cpm_conf.h"
+#include "cpm_notice.h"
 #include "cpm_req.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
+#include "proto/deferred_list.h"
 
 /* Status, phrase and Warning of a row may be changed by modparam refusal. */
 struct refusal
@@ -44,8 +46,11 @@ static struct refusal table[] = {
 		{"129", 403, "Forbidden", "129 No destinations", NULL},
 		{"132", 403, "Forbidden", "132 Version not supported", error_info},
 		{"133", 403, "Forbidden", "133 Size exceeded", NULL},
+		{"accept", 406, "Not Acceptable", NULL,
+				"Accept: " DEFERRED_LIST_TYPE "\r\n"},
 		{"bad-request", 400, "Bad Request", "Malformed request", NULL},
 		{"bad-sdp", 400, "Bad Session Description", "Malformed SDP", NULL},
+		{"brief", 423, "Interval Too Brief", NULL, NULL},
 		{"content", 415, "Unsupported Media Type", NULL,
 				"Accept: application/sdp, message/cpim, multipart/mixed\r\n"},
 		{"cseq", 500, "Server Internal Error", "CSeq out of order",
@@ -59,6 +64,8 @@ static struct refusal table[] = {
 		{"defer-store", 503, "Service Unavailable",
 				"Message store not available", RETRY},
 		{"dialog", 481, "Call/Transaction Does Not Exist", NULL, NULL},
+		{"event", 489, "Bad Event", NULL,
+				"Allow-Events: " CPM_NOTICE_EVENT "\r\n"},
 		{"expired", 480, "Temporarily Unavailable", "Message has expired",
 				NULL},
 		{"extension", 420, "Bad Extension", NULL, NULL},
@@ -86,6 +93,8 @@ static struct refusal table[] = {
 		{"sdp", 488, "Not Acceptable Here", "Session description not usable",
 				NULL},
 		{"store", 503, "Service Unavailable", "Message store not available",
+				RETRY},
+		{"subscriptions", 503, "Service Unavailable", "Too many subscriptions",
 				RETRY},
 		{"too-large", 413, "Request Entity Too Large", "133 Size exceeded",
 				NULL},

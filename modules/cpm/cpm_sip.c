@@ -23,6 +23,7 @@
 #include "cpm_imdn.h"
 #include "cpm_isf.h"
 #include "cpm_loop.h"
+#include "cpm_notice.h"
 #include "cpm_pace.h"
 #include "cpm_pager.h"
 #include "cpm_req.h"
@@ -75,7 +76,8 @@ int cpm_sip_mod_init(void)
 			|| cpm_reject_init() < 0 || cpm_timer_mod_init() < 0
 			|| own_signature() < 0)
 		return -1;
-	if(cpm_clients_init() < 0 || cpm_push_init() < 0 || cpm_fetch_init() < 0)
+	if(cpm_clients_init() < 0 || cpm_push_init() < 0 || cpm_fetch_init() < 0
+			|| cpm_notice_init() < 0)
 		return -1;
 	cpm_term_keep_init();
 	cpm_imdn_init();

@@ -9,6 +9,7 @@
 #include "../../core/dprint.h"
 #include "cpm_b2b.h"
 #include "cpm_link.h"
+#include "cpm_notice.h"
 #include "cpm_pace.h"
 #include "cpm_push.h"
 #include "cpm_sip.h"
@@ -51,6 +52,13 @@ static counter_val_t read_push(counter_handle_t h, void *param)
 	return (counter_val_t)cpm_push_count();
 }
 
+static counter_val_t read_subscriptions(counter_handle_t h, void *param)
+{
+	(void)h;
+	(void)param;
+	return (counter_val_t)cpm_notice_count();
+}
+
 static counter_val_t read_link_up(counter_handle_t h, void *param)
 {
 	(void)h;
@@ -89,6 +97,8 @@ static counter_def_t defs[] = {
 		STAT(CPM_STAT_DIRECT_OK, "direct_taken", "such copies that were taken"),
 		STAT(CPM_STAT_DIRECT_FAILED, "direct_failed",
 				"such copies that were not taken"),
+		STAT(CPM_STAT_NOTIFIED, "notifications",
+				"notifications of deferred messages sent"),
 		STAT(CPM_STAT_DELIVERED, "messages_delivered",
 				"large messages acknowledged by the recipient"),
 		STAT(CPM_STAT_TERM_PAGER, "messages_term_pager",
@@ -178,6 +188,8 @@ static counter_def_t defs[] = {
 				"recipients of lists whose turn has not come"},
 		{NULL, "push_users", CNT_F_NO_RESET, read_push, NULL,
 				"users with deferred messages that are being pushed"},
+		{NULL, "subscriptions", CNT_F_NO_RESET, read_subscriptions, NULL,
+				"subscriptions to deferred messages now"},
 		{NULL, "link_up", CNT_F_NO_RESET, read_link_up, NULL,
 				"1 when the relay is connected"},
 		{NULL, "link_pending", CNT_F_NO_RESET, read_link_pending, NULL,

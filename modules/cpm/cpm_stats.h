@@ -23,6 +23,7 @@ typedef enum cpm_stat
 	CPM_STAT_DIRECT,          /* copies sent to senders' other clients */
 	CPM_STAT_DIRECT_OK,       /* of these, taken */
 	CPM_STAT_DIRECT_FAILED,   /* of these, not taken */
+	CPM_STAT_NOTIFIED,        /* notifications of deferred messages sent */
 	CPM_STAT_DELIVERED,       /* sessions whose message was acknowledged */
 	CPM_STAT_TERM_PAGER,      /* pager messages for users whom we serve */
 	CPM_STAT_DEFERRED,        /* messages stored */

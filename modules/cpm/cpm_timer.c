@@ -16,6 +16,7 @@
 #include "cpm_clients.h"
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
+#include "cpm_notice.h"
 #include "cpm_pace.h"
 #include "cpm_push.h"
 #include "cpm_record.h"
@@ -425,6 +426,7 @@ static void tick(unsigned int ticks, void *param)
 	cpm_fanout_tick();
 	cpm_pace_tick();
 	cpm_clients_tick();
+	cpm_notice_tick();
 	while(done < ENDS_A_TICK
 			&& (n = cpm_session_due(now, &slot, ids, BATCH)) > 0) {
 		for(unsigned i = 0; i < n; i++)

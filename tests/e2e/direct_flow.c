@@ -45,9 +45,11 @@ static const char script[] =
 		"	if(is_method(\"REGISTER\")) {\n"
 		"		cpm_register_tags();\n		save(\"location\");\n"
 		"		exit;\n	}\n"
+		"	if(is_method(\"SUBSCRIBE\")) {\n"
+		"		cpm_subscribe();\n		cpm_reject(\"event\");\n"
+		"		exit;\n	}\n"
 		"	cpm_session_case();\n	loose_route();\n%s\n"
-		"	if($cpm(case) == \"term\") {\n"
-		"		t_relay();\n		exit;\n	}\n"
+		"	if($cpm(case) == \"term\")\n		cpm_terminating();\n"
 		"	cpm_originating();\n"
 		"	sl_send_reply(\"404\", \"Not Found\");\n"
 		"}\n";
