@@ -40,9 +40,40 @@ local function cpm_originating()
 	return KSR.cpm.originating() >= 0
 end
 
--- The terminating role of this release passes requests on to the recipient.
+-- What a recipient's rules are called, and what they set.
+local policies_term = {
+	to_authorised = "authorised",   -- may he be sent messages (TL-01)
+	to_min_version = "min_version", -- by clients how old (TL-02)
+	to_anonymity = "anonymity",     -- by people who hide their address (TL-03)
+	to_max_message = "max_message", -- how large
+	defer = "defer",                -- are they kept while he is away (TL-17)
+}
+
+-- The rules for this recipient, for this request alone.
+local function cpm_policy_term()
+	-- whom he does not want to hear from (TL-01)
+	if KSR.pv.get("$sht(cpm_blocked=>$cpm(served_user)|$cpm(asserted))") then
+		KSR.pv.sets("$cpm(authorised)", "0")
+	end
+	local rules = KSR.pv.get("$sht(cpm_rules=>$cpm(served_user))")
+	if not rules then
+		return
+	end
+	for name, sets in pairs(policies_term) do
+		local value = (";" .. rules):match(";%s*" .. name .. "=([^;]*)")
+		if value then
+			KSR.pv.sets("$cpm(" .. sets .. ")", value)
+		end
+	end
+end
+
+-- Seed A, 8.3.2.1.1: to each of the recipient's clients (TL-01 to TL-16), and
+-- kept for him when none of them takes it (TL-17, TL-18).
 local function cpm_terminating()
-	KSR.tm.t_relay()
+	cpm_policy_term()
+	if KSR.cpm.terminating() < 0 then
+		KSR.tm.t_relay() -- not a CPM message: on its way to the recipient
+	end
 	return true
 end
 
@@ -126,7 +157,8 @@ function cpm()
 
 	-- Which half of the network this is (3GPP TS 24.229 section 5.7): told by the
 	-- Route that the S-CSCF's filter criterion has put on top (sip:orig@ or
-	-- sip:term@ this server, or ;orig), or by P-Served-User (RFC 5502).
+	-- sip:term@ this server, or ;orig), or by P-Served-User (RFC 5502). An INVITE for
+	-- a deferred message (TL-18) is "term", whoever sends it here.
 	KSR.cpm.session_case()
 
 	-- Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18). With a

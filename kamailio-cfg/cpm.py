@@ -22,6 +22,15 @@ POLICIES = (
     "min_version",  # how old his client (OP-02, OL-02)
 )
 
+# What a recipient's rules are called, and what they set.
+POLICIES_TERM = {
+    "to_authorised": "authorised",  # may he be sent messages (TL-01)
+    "to_min_version": "min_version",  # by clients how old (TL-02)
+    "to_anonymity": "anonymity",  # by people who hide their address (TL-03)
+    "to_max_message": "max_message",  # how large
+    "defer": "defer",  # are they kept while he is away (TL-17)
+}
+
 
 class Routing:
     """Each method returns True when the request is done with."""
@@ -45,10 +54,25 @@ class Routing:
         self.policy()
         return KSR.cpm.originating() >= 0
 
+    def policy_term(self):
+        """The rules for this recipient, for this request alone."""
+        # whom he does not want to hear from (TL-01)
+        if KSR.pv.get("$sht(cpm_blocked=>$cpm(served_user)|$cpm(asserted))"):
+            KSR.pv.sets("$cpm(authorised)", "0")
+        rules = KSR.pv.get("$sht(cpm_rules=>$cpm(served_user))")
+        if rules is None:
+            return
+        for rule in rules.split(";"):
+            name, _, value = rule.strip().partition("=")
+            if name in POLICIES_TERM:
+                KSR.pv.sets("$cpm(%s)" % POLICIES_TERM[name], value)
+
     def terminating(self):
-        """The terminating role of this release passes requests on to the
-        recipient."""
-        KSR.tm.t_relay()
+        """Seed A, 8.3.2.1.1: to each of the recipient's clients (TL-01 to
+        TL-16), and kept for him when none of them takes it (TL-17, TL-18)."""
+        self.policy_term()
+        if KSR.cpm.terminating() < 0:
+            KSR.tm.t_relay()  # not a CPM message: on its way to the recipient
         return True
 
     def register(self):
@@ -116,7 +140,8 @@ class Routing:
 
         # Which half of the network this is (3GPP TS 24.229 section 5.7): told by
         # the Route that the S-CSCF's filter criterion has put on top (sip:orig@
-        # or sip:term@ this server, or ;orig), or by P-Served-User (RFC 5502).
+        # or sip:term@ this server, or ;orig), or by P-Served-User (RFC 5502). An
+        # INVITE for a deferred message (TL-18) is "term", whoever sends it here.
         KSR.cpm.session_case()
 
         # Our own Route goes; what the S-CSCF wants next stays (OP-22, OL-18).

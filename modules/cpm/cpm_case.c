@@ -11,6 +11,7 @@
 #include "cpm_exploder.h"
 #include "cpm_hdr.h"
 #include "cpm_sip.h"
+#include "cpm_term_int.h"
 #include "cpm_trust.h"
 #include "proto/addr.h"
 
@@ -69,6 +70,9 @@ cpm_case_t cpm_case_find(sip_msg_t *msg)
 	sip_uri_t uri;
 	bool own = own_route(msg, &uri);
 
+	/* a deferred message is asked of its owner's side (cpm_term_fetch.c) */
+	if(msg->REQ_METHOD == METHOD_INVITE && cpm_fetch_wanted(msg))
+		return CPM_CASE_TERM;
 	if(own && is(uri.user, cpm_conf.orig_user))
 		return CPM_CASE_ORIG;
 	if(own && is(uri.user, cpm_conf.term_user))

@@ -94,13 +94,30 @@ cpm_main() {
 	esac
 }
 
+# Parameters of deferred messages that this build of the module has.
+cpm_deferral() {
+	local name value
+	while read -r name value; do
+		! grep -qF "$name" "$CPM_BIN/cpm.so" || printf 'modparam("cpm", "%s", %s)\n' "$name" "$value"
+	done <<-END
+	fork_wait $LAB_FORK_WAIT
+	push_settle $LAB_SETTLE_MS
+	push_retries "$LAB_RETRIES"
+	push_permanent $LAB_PERMANENT
+	push_lease $LAB_LEASE_MS
+	defer_lifetime $LAB_LIFETIME
+	defer_notify "$LAB_NOTIFY"
+	direct_delivery $LAB_DIRECT
+	END
+}
+
 # The PF: the operator's own configuration with the lab's values.
 cpm_start() {
 	built cpm.so && free_address "$PF_IP" || return 1
 	{
 		CORE_IP=$LAB_TRUSTED preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
 			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT" \
-			EXPLODER_URI sip:exploder@cpm.test ISF_URI "sip:$ISF_IP:5060" ISF_MODE "$LAB_ISF_MODE" \
+			EXPLODER_URI sip:exploder@cpm.test DEFERRED_URI sip:deferred@cpm.test ISF_URI "sip:$ISF_IP:5060" ISF_MODE "$LAB_ISF_MODE" \
 			CORE_URI "sip:$CORE_IP:5060"
 		echo '#!define CPM_VALUES'
 		cpm_script || return 1
@@ -116,6 +133,7 @@ cpm_start() {
 		echo 'tcp_children=2'
 		cpm_main
 		echo 'modparam("cpm", "msrp_idle", 10000)'
+		cpm_deferral
 		echo "modparam(\"cpm\", \"exploder_answer\", \"$LAB_EXPLODER_ANSWER\")"
 		# mallory may not use CPM, nor she nor bob be anonymous
 		echo 'event_route[htable:mod-init] {'
@@ -151,9 +169,24 @@ relay_start() {
 		[ "$LAB_STORE" != postgresql ] || printf 'store = postgresql\nstore_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s\n' "$LAB_DIR/pg" "$N"
 		# `down` does not wait for sessions that a test has left open
 		[[ $LAB_RELAY_CONF_EXTRA = *drain_timeout* ]] || echo 'drain_timeout = 2s'
+		relay_store || return 1
 		[ -z "$LAB_RELAY_CONF_EXTRA" ] || printf '%s\n' "$LAB_RELAY_CONF_EXTRA"
 	} > "$CONF/relay.conf"
 	spawn relay "$CPM_BIN/msrp-relay" -f -c "$CONF/relay.conf"
+}
+# Where deferred messages are kept.
+relay_store() {
+	grep -qF defer_lifetime_max "$CPM_BIN/msrp-relay" || return 0
+	case $LAB_STORE in
+	none) ;;
+	sqlite) mkdir -p "$LAB_DIR/store" ;;
+	postgresql) echo "store_url = host=$LAB_DIR/pg user=cpm dbname=postgres" ;;
+	*) echo "lab $N: LAB_STORE is sqlite, postgresql or none" >&2; return 1 ;;
+	esac
+	echo "store = $LAB_STORE"
+	[[ $LAB_RELAY_CONF_EXTRA = *store_dir* ]] || echo "store_dir = $LAB_DIR/store"
+	[[ $LAB_RELAY_CONF_EXTRA = *defer_lifetime* ]] || echo 'defer_lifetime = 7d'
+	[[ $LAB_RELAY_CONF_EXTRA = *defer_lifetime_max* ]] || echo 'defer_lifetime_max = 30d'
 }
 relay_ready() {
 	curl -fsS -m 1 -o /dev/null "http://$PF_IP:9090/readyz"
