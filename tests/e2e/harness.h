@@ -55,8 +55,10 @@ struct lab
 };
 
 /**
- * The lab that tests share, in the usual settings; started by the first test
- * that asks. A test that stops a part or changes settings takes lab_own().
+ * The lab that tests share, in the usual settings but for LAB_TRIGGERS=orig:
+ * what the originating half does is not hidden behind the other one. Started by
+ * the first test that asks. A test that stops a part, changes settings or is
+ * about the terminating half takes lab_own().
  */
 struct lab *lab_shared(void);
 

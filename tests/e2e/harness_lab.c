@@ -170,7 +170,7 @@ struct lab *lab_shared(void)
 	}
 	lab_command(my.shared, NULL, "down", NULL);
 	unlink(mark);
-	lab_up(my.shared, NULL);
+	lab_up(my.shared, (const char *[]){"LAB_TRIGGERS=orig", NULL});
 	FILE *f = fopen(mark, "w");
 	cr_assert(f != NULL);
 	fprintf(f, "%d %lld\n", my.shared->n, settled_memory(my.shared->cpm_ctl));

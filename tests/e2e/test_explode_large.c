@@ -31,7 +31,7 @@ E2E_TEST(explode_large, every_recipient_gets_all_of_it,
 		"OL-10 OL-24/part OL-31: a photo to sip and tel addresses, BYE to each "
 		"when he has it")
 {
-	struct lab *lab = lab_own("LAB_WITHOUT=isf", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_WITHOUT=isf", NULL);
 	const char *file = test_file("photo", 600000, false);
 	long long before = 0;
 
@@ -151,7 +151,7 @@ E2E_TEST(explode_large, sender_gives_up,
 E2E_TEST(explode_large, one_unknown_to_the_core_goes_to_the_gateway,
 		"OL-23 OL-10: 404 for one of three, the gateway gets the same bytes")
 {
-	struct lab *lab = lab_own("LAB_INTERWORKING=1", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_INTERWORKING=1", NULL);
 	const char *file = test_file("photo", 400000, false);
 	struct proc *bob = one(lab, "bob");
 	struct proc *alice = client_send(lab, "alice", EXPLODER, "--to", BOB,

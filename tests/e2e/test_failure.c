@@ -125,7 +125,7 @@ E2E_TEST(failure, without_a_relay_large_messages_are_refused_at_once,
 		"16.7); "
 		"pager messages flow; back to normal with the relay")
 {
-	struct lab *lab = lab_own("LAB_WITHOUT=isf", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_WITHOUT=isf", NULL);
 	const char *file = test_file("x", 50000, false);
 
 	lab_expect_log(lab, "cpm", "relay|link|connect");
@@ -151,7 +151,7 @@ E2E_TEST(failure, without_a_relay_large_messages_are_refused_at_once,
 E2E_TEST(failure, relay_dies_under_a_transfer,
 		"OL-06: both clients are told, nothing is left in the PF")
 {
-	struct lab *lab = lab_own("LAB_WITHOUT=isf", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_WITHOUT=isf", NULL);
 	struct proc *bob = client_receive(lab, "bob", "--rate", "200000", NULL);
 	struct proc *alice = client_send(lab, "alice", "--to", BOB, "--file",
 			test_file("x", 20000000, false), NULL);
@@ -171,7 +171,7 @@ E2E_TEST(failure, relay_dies_under_a_transfer,
 E2E_TEST(failure, kamailio_dies_under_a_transfer,
 		"OL-06: the relay ends the sessions of a PF that is gone")
 {
-	struct lab *lab = lab_own("LAB_WITHOUT=isf", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_WITHOUT=isf", NULL);
 	struct proc *bob = client_receive(lab, "bob", "--rate", "200000", NULL);
 	struct proc *alice = client_send(lab, "alice", "--to", BOB, "--file",
 			test_file("x", 20000000, false), NULL);

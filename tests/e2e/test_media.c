@@ -64,7 +64,7 @@ E2E_TEST(media, tls_on_the_senders_side_and_the_answer_knows,
 E2E_TEST(media, hundred_megabytes_pass_without_memory,
 		"OL-06: 100 MB, the relay grows by less than 4 MB", .timeout = 180)
 {
-	struct lab *lab = lab_own("LAB_WITHOUT=isf", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_WITHOUT=isf", NULL);
 	long before;
 
 	/* buffers that every relay needs once are no growth */
@@ -81,7 +81,7 @@ E2E_TEST(media, hundred_megabytes_pass_without_memory,
 E2E_TEST(media, slow_reader_costs_no_memory_and_stalls_nobody,
 		"OL-06: 8 MB to a reader of 2 MB/s while others pass")
 {
-	struct lab *lab = lab_own("LAB_WITHOUT=isf", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_WITHOUT=isf", NULL);
 	const char *file = test_file("big", 8000000, false);
 	struct proc *bob, *alice;
 	long before;

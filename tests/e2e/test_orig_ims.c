@@ -121,7 +121,7 @@ static void trigger_by(const char *way)
 {
 	struct proc *bob, *alice;
 
-	lab = lab_own(fmt("LAB_TRIGGER_BY=%s", way), NULL);
+	lab = lab_own("LAB_TRIGGERS=orig", fmt("LAB_TRIGGER_BY=%s", way), NULL);
 	bob = client_receive(lab, "bob", NULL);
 	alice = client_send(lab, "alice", "--to", BOB, "--text", "hello", NULL);
 	sender_ends(alice, SENT, 15000);
@@ -560,7 +560,7 @@ E2E_TEST(orig_ims, core_that_triggers_twice_does_no_harm,
 	const char *file = test_file("x", 20000, false);
 	struct proc *bob, *carol;
 
-	lab = lab_own("LAB_TRIGGER_AGAIN=1", NULL);
+	lab = lab_own("LAB_TRIGGERS=orig", "LAB_TRIGGER_AGAIN=1", NULL);
 	bob = client_receive(lab, "bob", NULL);
 	sender_ends(client_send(lab, "alice", "--to", BOB, "--text", "hello", NULL),
 			SENT, 15000);

@@ -75,7 +75,7 @@ E2E_TEST(switch_chain, recipient_who_is_not_there,
 		"OP-43: the client learns by the answer to its MESSAGE that nobody "
 		"is there")
 {
-	struct lab *lab = lab_own("LAB_INTERWORKING=0", NULL);
+	struct lab *lab = lab_own("LAB_TRIGGERS=orig", "LAB_INTERWORKING=0", NULL);
 	const char *file = test_file("text.txt", 5000, true);
 	struct proc *alice = client_send(lab, "alice", "--to", "sip:erin@cpm.test",
 			"--file", file, "--type", "text/plain", "--mode", "pager", NULL);
@@ -133,7 +133,8 @@ E2E_TEST(switch_chain, one_text_for_three_arrives_as_large,
 
 E2E_TEST(switch_chain, over_tls, "OP-36 OP-39: MSRP over TLS to the recipient")
 {
-	struct lab *lab = lab_own("LAB_MSRP_TRANSPORT=tls", NULL);
+	struct lab *lab =
+			lab_own("LAB_TRIGGERS=orig", "LAB_MSRP_TRANSPORT=tls", NULL);
 	const char *file = test_file("text.txt", 50000, true);
 	struct proc *bob = client_receive(lab, "bob", "--count", "1", NULL);
 	struct proc *alice = client_send(lab, "alice", "--to", BOB, "--file", file,
