@@ -165,8 +165,6 @@ relay_start() {
 		http_port = 9090
 		END
 		[[ $LAB_RELAY_CONF_EXTRA = *spool_dir* ]] || echo "spool_dir = $LAB_DIR/spool"
-		[[ $LAB_RELAY_CONF_EXTRA = *store_dir* ]] || echo "store_dir = $LAB_DIR/store"
-		[ "$LAB_STORE" != postgresql ] || printf 'store = postgresql\nstore_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s\n' "$LAB_DIR/pg" "$N"
 		# `down` does not wait for sessions that a test has left open
 		[[ $LAB_RELAY_CONF_EXTRA = *drain_timeout* ]] || echo 'drain_timeout = 2s'
 		relay_store || return 1
@@ -176,17 +174,16 @@ relay_start() {
 }
 # Where deferred messages are kept.
 relay_store() {
-	grep -qF defer_lifetime_max "$CPM_BIN/msrp-relay" || return 0
 	case $LAB_STORE in
 	none) ;;
 	sqlite) mkdir -p "$LAB_DIR/store" ;;
-	postgresql) echo "store_url = host=$LAB_DIR/pg user=cpm dbname=postgres" ;;
+	postgresql) printf 'store_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s\n' "$LAB_DIR/pg" "$N" ;;
 	*) echo "lab $N: LAB_STORE is sqlite, postgresql or none" >&2; return 1 ;;
 	esac
 	echo "store = $LAB_STORE"
 	[[ $LAB_RELAY_CONF_EXTRA = *store_dir* ]] || echo "store_dir = $LAB_DIR/store"
-	[[ $LAB_RELAY_CONF_EXTRA = *defer_lifetime* ]] || echo 'defer_lifetime = 7d'
-	[[ $LAB_RELAY_CONF_EXTRA = *defer_lifetime_max* ]] || echo 'defer_lifetime_max = 30d'
+	[[ $LAB_RELAY_CONF_EXTRA = *defer_lifetime* ]] || echo 'defer_lifetime = 604800'
+	[[ $LAB_RELAY_CONF_EXTRA = *defer_lifetime_max* ]] || echo 'defer_lifetime_max = 2592000'
 }
 relay_ready() {
 	curl -fsS -m 1 -o /dev/null "http://$PF_IP:9090/readyz"
