@@ -418,9 +418,9 @@ static void conn_open(void)
 	conn.state = CPM_LINK_S_HELLO;
 	publish(NULL);
 	send_own("hello",
-			json_pack("{s:i,s:s#,s:b}", "version", CTL_VERSION, "owner",
+			json_pack("{s:i,s:s#,s:b,s:b}", "version", CTL_VERSION, "owner",
 					cpm_conf.relay_owner.s, cpm_conf.relay_owner.len, "events",
-					1));
+					1, "deferred", 1));
 }
 
 void cpm_link_conn_tick(int64_t now)
