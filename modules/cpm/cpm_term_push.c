@@ -74,7 +74,9 @@ static cpm_strs_t *texts(const cpm_term_push_t *m)
 	v[CPM_T_WRAPPED] = m->wrapped;
 	v[CPM_T_CONTENT_TYPE] = m->type;
 	v[CPM_T_MESSAGE_ID] = m->message_id;
-	v[CPM_T_NEXT_HOP] = cpm_conf.outbound_proxy;
+	v[CPM_T_ROUTES] = cpm_conf.push_route;
+	if(cpm_conf.push_route.len == 0)
+		v[CPM_T_NEXT_HOP] = cpm_conf.outbound_proxy;
 	if(!b.bad)
 		t = cpm_strs_new(v, CPM_T_N);
 	cpm_buf_free(&b);

@@ -108,6 +108,7 @@ cpm_deferral() {
 	defer_lifetime $LAB_LIFETIME
 	defer_notify "$LAB_NOTIFY"
 	direct_delivery $LAB_DIRECT
+	imdn_route "<sip:mark@$CORE_IP:5060;lr;d=orig>"
 	END
 }
 
