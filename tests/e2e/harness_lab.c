@@ -156,6 +156,19 @@ static long long settled_memory(const char *ctl)
 	return used > 0 ? used : -1;
 }
 
+/* What the PF may remember of the users whom it knows: their registrations,
+ * the subscription to them, by far less than this for each. */
+#define USER_MEMORY 3072
+
+static long long users_memory(const char *ctl)
+{
+	const char *text =
+			capture(fmt("kamcmd -s %s cpm.clients 2>/dev/null", ctl));
+	const char *users = strstr(text, "users: ");
+
+	return users ? USER_MEMORY * strtoll(users + 7, NULL, 10) : 0;
+}
+
 struct lab *lab_shared(void)
 {
 	const char *mark = slot_path(my.slot, "shared");
@@ -267,6 +280,8 @@ int e2e_slot_finish(int slot)
 	/* tm keeps finished transactions for some seconds (wt_timer, delete) */
 	for(int i = 0; i < 200; i++) {
 		used = settled_memory(lab->cpm_ctl);
+		if(used > 0)
+			used -= users_memory(lab->cpm_ctl);
 		if(used < 0 || used <= base)
 			break;
 		sleep_ms(100);
