@@ -55,7 +55,8 @@ struct lab
 };
 
 /**
- * The lab that tests share, in the usual settings but for LAB_TRIGGERS=orig:
+ * The lab that tests share, in the usual settings but for LAB_TRIGGERS=orig and
+ * LAB_DIRECT=0:
  * what the originating half does is not hidden behind the other one. Started by
  * the first test that asks. A test that stops a part, changes settings or is
  * about the terminating half takes lab_own().

@@ -183,7 +183,8 @@ struct lab *lab_shared(void)
 	}
 	lab_command(my.shared, NULL, "down", NULL);
 	unlink(mark);
-	lab_up(my.shared, (const char *[]){"LAB_TRIGGERS=orig", NULL});
+	lab_up(my.shared,
+			(const char *[]){"LAB_TRIGGERS=orig", "LAB_DIRECT=0", NULL});
 	FILE *f = fopen(mark, "w");
 	cr_assert(f != NULL);
 	fprintf(f, "%d %lld\n", my.shared->n, settled_memory(my.shared->cpm_ctl));
