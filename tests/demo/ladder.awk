@@ -7,8 +7,8 @@
 
 BEGIN {
 	FS = "\t"
-	n_names = split("alice core PF relay bob carol dave ISF", name, " ")
-	split("101 10 20 20r 102 103 104 30", number, " ")
+	n_names = split("alice core PF relay bob carol dave erin ISF", name, " ")
+	split("101 10 20 20r 102 103 104 105 30", number, " ")
 	for(k = 1; k <= n_names; k++)
 		order[net "." number[k]] = k
 }
