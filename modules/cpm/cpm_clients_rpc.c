@@ -53,8 +53,12 @@ static bool add_subscription(rpc_t *rpc, void *st, const str *who)
 
 static void add_client(rpc_t *rpc, void *list, cpm_client_t *c)
 {
+	str *texts[] = {&c->gruu, &c->instance, &c->ua, &c->path, &c->received};
 	void *st;
 
+	for(size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		if(texts[i]->s == NULL)
+			texts[i]->s = ""; /* of length 0 */
 	if(rpc->array_add(list, "{", &st) < 0)
 		return;
 	rpc->struct_add(st, "SSSS", "uri", &c->uri, "gruu", &c->gruu, "instance",

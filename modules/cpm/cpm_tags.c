@@ -19,16 +19,14 @@
 #define EXPIRES_MAX 31536000
 #define KEY_MAX 512
 
-/* A client is its instance; where it has none, its address. */
-static uint64_t key_of(struct slice instance, struct slice uri)
+static uint64_t hash_of(struct slice s)
 {
-	struct slice s = instance.n > 0 ? instance : uri;
 	char lower[KEY_MAX];
 	size_t n = s.n < KEY_MAX ? s.n : KEY_MAX;
 
 	for(size_t i = 0; i < n; i++)
 		lower[i] = (char)tolower((unsigned char)s.p[i]);
-	return cpm_id_hash(lower, n);
+	return n ? cpm_id_hash(lower, n) : 0;
 }
 
 static struct slice instance_in(struct slice params)
@@ -58,7 +56,8 @@ unsigned cpm_tags_read(struct slice contact, uint32_t expires_s,
 		if(addr_param(a.params, SLICE("expires"), &v)
 				&& !slice_u64(v, EXPIRES_MAX, &s))
 			s = EXPIRES_MAX;
-		t->key = key_of(instance_in(a.params), a.uri);
+		t->instance = hash_of(instance_in(a.params));
+		t->uri = hash_of(a.uri);
 		t->until_ms = s ? cpm_now_ms() + s * 1000 + GRACE_MS : 0;
 		t->tags = (uint16_t)(reginfo_services(a.params) | CPM_CAN_KNOWN);
 		t->ua_n = (uint16_t)(ua.n < CPM_TAGS_UA ? ua.n : CPM_TAGS_UA);
@@ -66,6 +65,13 @@ unsigned cpm_tags_read(struct slice contact, uint32_t expires_s,
 			memcpy(t->ua, ua.p, t->ua_n);
 	}
 	return n;
+}
+
+/* A client is its instance; where one of the two sides does not know it, its
+ * address. */
+static bool same(const cpm_tag_t *t, uint64_t instance, uint64_t uri)
+{
+	return t->instance && instance ? t->instance == instance : t->uri == uri;
 }
 
 cpm_tags_t *cpm_tags_merge(
@@ -83,7 +89,7 @@ cpm_tags_t *cpm_tags_merge(
 		bool replaced = old->v[i].until_ms <= now;
 
 		for(unsigned j = 0; j < n && !replaced; j++)
-			replaced = newer[j].key == old->v[i].key;
+			replaced = same(&newer[j], old->v[i].instance, old->v[i].uri);
 		if(!replaced)
 			all[have++] = old->v[i];
 	}
@@ -99,12 +105,13 @@ cpm_tags_t *cpm_tags_merge(
 
 void cpm_tags_apply(const cpm_tags_t *set, cpm_client_t *c, cpm_clients_t *of)
 {
-	uint64_t key = key_of(cpm_slice_of(c->instance), cpm_slice_of(c->uri));
+	uint64_t instance = hash_of(cpm_slice_of(c->instance));
+	uint64_t uri = hash_of(cpm_slice_of(c->uri));
 
 	for(unsigned i = 0; set && i < set->n; i++) {
 		const cpm_tag_t *t = &set->v[i];
 
-		if(t->key != key)
+		if(!same(t, instance, uri))
 			continue;
 		if(!(c->tags & CPM_CAN_KNOWN))
 			c->tags = t->tags;

@@ -16,7 +16,8 @@
 
 typedef struct cpm_tag
 {
-	uint64_t key;      /* hash of the instance, or of the Contact URI */
+	uint64_t instance; /* hash of it, 0 none */
+	uint64_t uri;      /* hash of the Contact URI */
 	uint64_t until_ms; /* the registration asked for, and an hour */
 	uint16_t tags;     /* CPM_CAN_* */
 	uint16_t ua_n;

@@ -123,9 +123,9 @@ cpm_start() {
 		echo '#!define CPM_VALUES'
 		cpm_script || return 1
 		case $LAB_CONTACTS in
-		reg) ;;
+		none|reg) ;;
 		usrloc) echo '#!define CPM_REGISTRAR' ;;
-		*) echo "lab $N: LAB_CONTACTS is reg or usrloc" >&2; return 1 ;;
+		*) echo "lab $N: LAB_CONTACTS is reg, usrloc or none" >&2; return 1 ;;
 		esac
 		echo "#!define RING_TIMEOUT $LAB_RING_MS"
 		echo "#!define MAX_RECIPIENTS $LAB_MAX_RECIPIENTS"
@@ -133,6 +133,7 @@ cpm_start() {
 		echo "children=$LAB_CPM_CHILDREN"
 		echo 'tcp_children=2'
 		cpm_main
+		[ "$LAB_CONTACTS" != none ] || echo 'modparam("cpm", "contacts", "none")'
 		echo 'modparam("cpm", "msrp_idle", 10000)'
 		cpm_deferral
 		echo "modparam(\"cpm\", \"exploder_answer\", \"$LAB_EXPLODER_ANSWER\")"
