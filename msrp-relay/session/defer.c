@@ -340,7 +340,7 @@ void defer_describe(const struct session *s, struct relay_session_info *to)
 		to->defer_state = "delivered";
 	} else if(c && (c->state == CLAIM_FILING || c->state == CLAIM_PUTTING)) {
 		to->defer_state = "storing";
-	} else if(c && c->state == CLAIM_REFUSED) {
+	} else if(m && m->answered && (c == NULL || c->ref[0] == '\0')) {
 		to->defer_state = "refused";
 	} else if(c && c->ref[0] != '\0') {
 		to->defer_state = "deferred";

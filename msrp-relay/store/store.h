@@ -226,7 +226,8 @@ struct store_claim
 /**
  * Claim a message: the oldest that is due of these users, unless one of theirs
  * is under a live lease. A claim by ref takes it whether due or not; when its
- * lifetime is over its state becomes STORE_EXPIRING. n is 0 when there is
+ * lifetime is over its state becomes STORE_EXPIRING; with users too it must be
+ * of one of them, else -ENOENT. n is 0 when there is
  * none; a ref under a live lease or held gets -ESTALE.
  */
 void store_claim(struct store_port *p, const struct store_claim *c,

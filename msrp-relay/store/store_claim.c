@@ -89,6 +89,16 @@ static int find_oldest(struct store *s, struct store_job *j, int64_t now,
 	return found;
 }
 
+/* Who names users asks for a message of theirs. */
+static bool is_among(const struct store_job *j, const char *user)
+{
+	int i = 0;
+
+	while(i < j->claim.n_users && strcmp(j->claim.users[i], user) != 0)
+		i++;
+	return j->claim.n_users == 0 || i < j->claim.n_users;
+}
+
 /* By ref: 1, or an error. */
 static int find_named(struct store *s, struct store_job *j, int64_t now,
 		struct store_row *row)
@@ -99,6 +109,8 @@ static int find_named(struct store *s, struct store_job *j, int64_t now,
 	if(rc < 0)
 		return rc;
 	user = row->m.user;
+	if(!is_among(j, user))
+		return -ENOENT;
 	if(row->m.state == STORE_HELD || row->m.lease_until > now)
 		return -ESTALE;
 	/* The word to the sender hinders no delivery. */

@@ -329,6 +329,27 @@ E2E_TEST(relay_defer, what_cannot_be_stored_is_refused_with_413, "")
 	free(text);
 }
 
+E2E_TEST(relay_defer, after_the_sender_was_told_it_is_too_late, "")
+{
+	struct rig *r = rig_start("");
+	int ctl = ctl_serving(r);
+	char *text = large_make(1000, "");
+	struct pair p;
+	struct raw *in = sender(r, ctl, "", &p);
+	struct out o = out_add(r, ctl, "k1", "1");
+	const struct frame *f;
+
+	large_send(in, &p, "mid1", text, 1000);
+	f = raw_request(o.c, 5000);
+	cr_assert(f != NULL);
+	raw_answer(o.c, f, 403);
+	cr_assert_eq(raw_status(in, "last0", 5000), 403);
+	defer_ok(ctl, ",'when':'now'", "refused");
+	cr_assert_eq(stored_count(ctl), 0);
+	out_free(&o);
+	free(text);
+}
+
 E2E_TEST(relay_defer, the_same_message_again_is_one_message, "")
 {
 	struct rig *r = rig_start("");

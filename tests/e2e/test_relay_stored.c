@@ -113,6 +113,11 @@ E2E_TEST(relay_stored, messages_of_one_user_come_in_their_order, "")
 	cr_assert_neq(json_object_get(a, "result"), NULL);
 	cr_assert_str_eq(
 			event_text(a, "result.message.user"), "sip:carol@example.com");
+	/* By name only who it is for. */
+	a = next_of(ctl, "sip:mallory@example.com", fmt(",'ref':'%s'", second));
+	cr_assert_eq(ctl_code(a), -32002);
+	a = next_of(ctl, BOB, fmt(",'ref':'%s'", second));
+	cr_assert_str_eq(event_text(a, "result.state"), "stored");
 	a = ctl_call(ctl, "deferred.list", "{'user':'" BOB "','limit':1}");
 	cr_assert_str_eq(event_text(a, "result.messages.0.ref"), first);
 	cr_assert_str_eq(event_text(a, "result.after"), first);
@@ -279,7 +284,7 @@ E2E_TEST(relay_stored, what_was_answered_survives_a_kill, "")
 
 E2E_TEST(relay_stored, a_stored_message_is_read_over_a_session, "")
 {
-	struct rig *r = rig_start("store_inline_bytes = 0\n");
+	struct rig *r = rig_start("store_inline_bytes = 1KiB\n");
 	int ctl = ctl_serving(r);
 	char big[20000];
 	const char *body;
