@@ -15,15 +15,21 @@ $(B)/crash-shim.so: $(SHIM_SRC) $(wildcard tests/crash/*.h)
 	$(QLD)$(CC) $(CFLAGS_ALL) -U_FORTIFY_SOURCE -fPIC -shared -o $@ $(SHIM_SRC)
 -include $(CRASH_OBJ:.o=.d)
 
+KILL_SRC = $(wildcard tests/crash/kill/*.c)
+KILL_OBJ = $(KILL_SRC:%.c=$(B)/test/%.o)
+$(B)/crash-kill: $(KILL_OBJ)
+	$(QLD)$(CC) $(CFLAGS_ALL) -o $@ $^ $(filter-out -lcriterion,$(TEST_LIBS))
+-include $(KILL_OBJ:.o=.d)
+
 CRASH_STORE = build/crash/crash-store
 # Power cuts; so many of them with synchronous=NORMAL, which must lose something.
 CUTS ?= 10000
 NORMAL_CUTS ?= 400
 SEED ?= 1
 
-.PHONY: crash-programs crash-power crash-disk
+.PHONY: crash crash-programs crash-power crash-disk
 crash-programs:
-	@$(MAKE) --no-print-directory VARIANT=crash -j2 build/crash/crash-store build/crash/crash-shim.so
+	@$(MAKE) --no-print-directory VARIANT=crash -j2 $(addprefix build/crash/,crash-store crash-shim.so crash-kill msrp-relay)
 
 crash-power: crash-programs ## the SQLite store on a disk that loses its power (CUTS=10000)
 	@$(CRASH_STORE) power $(CUTS) $(SEED)
@@ -33,3 +39,8 @@ crash-power: crash-programs ## the SQLite store on a disk that loses its power (
 STRIDE ?= 1
 crash-disk: crash-programs ## the SQLite store on a disk that is full or broken at the n-th write
 	@$(CRASH_STORE) disk $(STRIDE)
+
+# The daemon is killed N times with each store, or with STORE=postgresql alone.
+N ?= 200
+crash: crash-programs ## SIGKILL of the daemon at random and at every named point of the store (N=200)
+	@tests/crash/run $(N) '$(STORE)'
