@@ -122,8 +122,8 @@ void store_disconnect(struct store *s, int why)
 {
 	if(!store_is_available(s))
 		return;
-	log_error("store: %s cannot be used: %s; trying again", s->db.driver->name,
-			strerror(-why));
+	log_limited(LOG_L_ERROR, "store: %s cannot be used: %s; trying again",
+			s->db.driver->name, strerror(-why));
 	s->db.driver->close(&s->db);
 	s->retry_at = store_mono();
 	tell_available(s, false);

@@ -5,6 +5,7 @@
 #include "store_rig.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -23,6 +24,8 @@ static void spawn(const char *const *argv)
 	pid_t pid = fork();
 
 	if(pid == 0) {
+		/* The server outlives this test: it must not hold its pipes. */
+		close_range(3, ~0U, 0);
 		execv(argv[0], (char *const *)argv);
 		_exit(127);
 	}
@@ -204,6 +207,8 @@ void rig_test(enum store_backend backend, void (*test)(struct node *r))
 static void on_timer(uv_timer_t *t)
 {
 	*(bool *)t->data = true;
+	/* Else the loop would wait for something else in the same round. */
+	uv_stop(t->loop);
 }
 
 static void run_until(struct node *r, const bool *what, int ms, bool fail)

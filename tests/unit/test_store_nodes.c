@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The store (msrp-relay/store) beside others and after accidents: two nodes,
+ * lost connections, a broken or full disk, what a crash leaves between file
+ * and row, versions of the schema.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/store_sql.h"
+#include "store_rig.h"
+
+#define BOB "sip:bob@home1.test"
+
+#define ONLY(backend, suite, name)                                             \
+	static void name(struct node *r);                                          \
+	Test(suite, name)                                                          \
+	{                                                                          \
+		rig_test(backend, name);                                               \
+	}                                                                          \
+	static void name(struct node *r)
+
+/* ---- several nodes ----------------------------------------------------- */
+
+struct racer
+{
+	struct node *node;
+	int *owner; /* for each message: claims that got it */
+	int open, claimed;
+	bool idle;
+};
+
+static void race(struct racer *x);
+
+static void on_claim(void *arg, int rc, const struct store_result *res)
+{
+	struct racer *x = arg;
+
+	cr_assert_eq(rc, 0);
+	if(res->n == 0) {
+		x->idle = true;
+		return;
+	}
+	x->owner[strtol(res->messages[0].key + 4, NULL, 10)]++;
+	x->claimed++;
+	race(x);
+}
+
+static void race(struct racer *x)
+{
+	static const char *users[20];
+	static char names[20][40];
+	struct store_claim c = {.users = users, .lease_ms = 60000};
+
+	for(int i = 0; i < 20; i++) {
+		snprintf(names[i], sizeof(names[0]), "sip:u%d@home1.test", i);
+		users[i] = names[i];
+	}
+	c.users = &users[x->open++ % 20];
+	c.n_users = 1;
+	x->idle = x->open > 40;
+	if(!x->idle)
+		store_claim(x->node->p, &c, on_claim, x);
+}
+
+ONLY(STORE_PGSQL, store_pgsql,
+		two_nodes_that_claim_at_once_get_each_message_once)
+{
+	struct node *two = rig_join(r, "two");
+	int owner[20] = {0};
+	struct racer a = {.node = r, .owner = owner};
+	struct racer b = {.node = two, .owner = owner};
+	char user[40];
+
+	for(int i = 0; i < 20; i++) {
+		snprintf(user, sizeof(user), "sip:u%d@home1.test", i);
+		free(rig_stored(r, user, i));
+	}
+	cr_assert_eq(rig_open(two), 0);
+	for(int i = 0; i < 40; i++) {
+		race(&a);
+		race(&b);
+		rig_sleep(r, 2);
+		rig_sleep(two, 2);
+	}
+	for(int i = 0; i < 20; i++)
+		cr_assert_eq(owner[i], 1, "message %d: %d claims", i, owner[i]);
+	/* One of the other's is not ours to settle. */
+	cr_assert_eq(rig_list(r, NULL, STORE_DELIVERING, NULL, 50), 0);
+	cr_assert_eq(r->n, 20);
+	rig_close(two);
+	rig_free(two);
+}
+
+ONLY(STORE_PGSQL, store_pgsql, another_node_hears_of_a_stored_message)
+{
+	struct node *two = rig_join(r, "two");
+
+	cr_assert_eq(rig_open(two), 0);
+	free(rig_stored(r, BOB, 1));
+	for(int i = 0; i < 200 && two->n_changed == 0; i++)
+		rig_sleep(two, 20);
+	cr_assert_eq(two->n_changed, 1);
+	cr_assert_str_eq(two->changed, BOB);
+	rig_close(two);
+	rig_free(two);
+}
+
+ONLY(STORE_PGSQL, store_pgsql, a_restart_leaves_the_leases_of_other_nodes)
+{
+	struct node *two = rig_join(r, "two");
+	char *ref = rig_stored(r, BOB, 1);
+
+	cr_assert_eq(rig_claim(r, BOB, 60000, false), 0);
+	cr_assert_eq(rig_open(two), 0);
+	cr_assert_eq(rig_claim(two, BOB, 60000, true), 0);
+	cr_assert_eq(two->n, 0);
+	cr_assert_eq(rig_settle(two, ref, 7, STORE_O_DELIVERED, 0), -ESTALE);
+	cr_assert_eq(rig_settle(r, ref, 1, STORE_O_DELIVERED, 0), 0);
+	rig_close(two);
+	rig_free(two);
+	free(ref);
+}
+
+ONLY(STORE_PGSQL, store_pgsql, a_lost_connection_is_made_anew_and_loses_nothing)
+{
+	char *ref = rig_stored(r, BOB, 1);
+	struct store_put m = rig_message(BOB, 2);
+
+	cr_assert_eq(rig_claim(r, BOB, 60000, false), 0);
+	rig_sql(r,
+			"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+			"WHERE application_name = 'msrp-relay' AND pid IN (SELECT pid "
+			"FROM pg_locks WHERE locktype = 'advisory' AND objid = "
+			"(SELECT hashtext(current_schema() || 'one')::bigint & "
+			"4294967295))");
+	cr_assert_eq(rig_put(r, &m, "x", 1), 0);
+	cr_assert_geq(rig_stats(r).reconnects_total, 2);
+	/* The same life: its leases are still its own. */
+	cr_assert_eq(
+			rig_settle(r, ref, r->m[0].fence + 1, STORE_O_DELIVERED, 0), 0);
+	free(ref);
+}
+
+ONLY(STORE_PGSQL, store_pgsql,
+		a_database_that_cannot_be_reached_refuses_jobs_at_once)
+{
+	struct node *off = rig_join(r, "off");
+	struct store_put m = rig_message(BOB, 1);
+
+	snprintf(off->url, sizeof(off->url), "host=/nowhere dbname=x user=x");
+	cr_assert_eq(rig_open(off), 0);
+	cr_assert_not(store_is_available(off->s));
+	cr_assert_eq(rig_put(off, &m, "x", 1), -ENOTCONN);
+	cr_assert_eq(rig_show(off, "d-x"), -ENOTCONN);
+	rig_close(off);
+	rig_free(off);
+}
+
+ONLY(STORE_SQLITE, store_sqlite, a_second_daemon_is_refused)
+{
+	struct node *two = rig_join(r, "two");
+
+	cr_assert_eq(rig_open(two), -EBUSY);
+	rig_close(two);
+	rig_free(two);
+}
+
+/* ---- versions ---------------------------------------------------------- */
+
+BOTH(a_schema_of_a_newer_version_is_refused)
+{
+	rig_sql(r, "UPDATE schema_version SET version = 99");
+	rig_close(r);
+	cr_assert_eq(rig_open(r), -EPROTONOSUPPORT);
+	rig_sql(r, "UPDATE schema_version SET version = 1");
+	uv_run(&r->loop, UV_RUN_DEFAULT);
+	cr_assert_eq(rig_open(r), 0);
+}
+
+/* The steps of a later release: one that works, one that does not. */
+BOTH(a_schema_is_brought_to_the_next_version_as_a_whole_or_not_at_all)
+{
+	struct store_step steps[3] = {store_schema[0],
+			{.both = "ALTER TABLE messages ADD COLUMN more BIGINT;",
+					.sqlite = "CREATE TABLE only_sqlite (a BIGINT);",
+					.pgsql = "CREATE TABLE only_pgsql (a BIGINT);"},
+			{.both = "CREATE TABLE half (a BIGINT); ALTER TABLE nowhere ADD "
+					 "COLUMN a BIGINT;"}};
+	struct store_db db = {.driver = r->conf.backend == STORE_PGSQL
+					? &store_pgsql
+					: &store_sqlite,
+			.conf = &r->conf,
+			.node = "other"};
+
+	free(rig_stored(r, BOB, 1));
+	rig_close(r);
+	cr_assert_eq(db.driver->open(&db), 0);
+	cr_assert_lt(store_schema_update(&db, steps, 3), 0);
+	cr_assert_str_eq(rig_sql(r, "SELECT version FROM schema_version"), "1");
+	cr_assert_eq(store_schema_update(&db, steps, 2), 0);
+	db.driver->close(&db);
+	cr_assert_str_eq(rig_sql(r, "SELECT version FROM schema_version"), "2");
+	cr_assert_str_eq(
+			rig_sql(r, "SELECT count(*) FROM messages WHERE more IS NULL"),
+			"1");
+	rig_sql(r, "UPDATE schema_version SET version = 1");
+	cr_assert_eq(rig_open(r), 0);
+	cr_assert_eq(rig_claim(r, BOB, 1000, false), 0);
+	cr_assert_eq(r->n, 1);
+}
+
+/* ---- between file and row ---------------------------------------------- */
+
+static void touch(struct node *r, const char *name)
+{
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/bodies/%s", r->dir, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert(fd >= 0);
+	close(fd);
+}
+
+ONLY(STORE_SQLITE, store_sqlite, what_a_crash_left_is_removed_or_held)
+{
+	struct store_put m = rig_message(BOB, 1);
+	char *p = calloc(1, 100000), *whole, *lost, path[300];
+
+	cr_assert_eq(rig_put(r, &m, p, 100000), 0);
+	whole = strdup(r->m[0].ref);
+	m = rig_message(BOB, 2);
+	cr_assert_eq(rig_put(r, &m, p, 100000), 0);
+	lost = strdup(r->m[0].ref);
+	rig_close(r);
+	touch(r, "d-01a1fdf0fd63c6de3190eba62d0e2d41");
+	touch(r, "d-01a1fdf0fd63c6de3190eba62d0e2d42.tmp");
+	snprintf(path, sizeof(path), "%s/bodies/%s", r->dir, lost);
+	cr_assert_eq(truncate(path, 99999), 0);
+	cr_assert_eq(rig_open(r), 0);
+	for(int i = 0; i < 200 && rig_stats(r).lost_bodies_total == 0; i++)
+		rig_sleep(r, 20);
+	cr_assert_eq(rig_stats(r).orphans_total, 2);
+	cr_assert_eq(rig_bodies(r), 2);
+	cr_assert_eq(rig_show(r, lost), 0);
+	cr_assert_eq(r->m[0].state, STORE_HELD);
+	cr_assert_eq(rig_show(r, whole), 0);
+	cr_assert_eq(r->m[0].state, STORE_STORED);
+	free(whole);
+	free(lost);
+	free(p);
+}
+
+ONLY(STORE_SQLITE, store_sqlite,
+		a_body_can_be_read_to_its_end_while_its_message_goes)
+{
+	struct store_put m = rig_message(BOB, 1);
+	char *p = calloc(1, 100000);
+	size_t n = 0;
+	char *ref, *all;
+
+	cr_assert_eq(rig_put(r, &m, p, 100000), 0);
+	ref = strdup(r->m[0].ref);
+	all = rig_body(r, ref, &n);
+	cr_assert_eq(n, 100000);
+	free(all);
+	cr_assert_eq(rig_order(r, ref, STORE_DELETE), 0);
+	cr_assert_null(rig_body(r, ref, &n));
+	free(ref);
+	free(p);
+}
+
+/* ---- a disk that fails ------------------------------------------------- */
+
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit l = {bytes, RLIM_INFINITY};
+
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+ONLY(STORE_SQLITE, store_sqlite,
+		a_write_that_fails_is_a_refusal_and_what_is_stored_stays)
+{
+	char *p = calloc(1, 300000), *before = rig_stored(r, BOB, 1);
+	int stored = 1, refused = 0;
+
+	signal(SIGXFSZ, SIG_IGN);
+	limit_files(200000);
+	for(int i = 2; i < 30; i++) {
+		struct store_put m = rig_message(BOB, i);
+		int rc = rig_put(r, &m, p, i % 3 ? 40000 : 300000);
+
+		cr_assert(rc == 0 || rc == -EIO || rc == -ENOTCONN, "%d", rc);
+		stored += rc == 0;
+		refused += rc < 0;
+	}
+	cr_assert_gt(refused, 10);
+	limit_files(RLIM_INFINITY);
+	for(int i = 0; i < 200 && !store_is_available(r->s); i++)
+		rig_sleep(r, 50);
+	cr_assert_eq(rig_list(r, NULL, -1, NULL, 100), 0);
+	cr_assert_eq(r->n, stored);
+	cr_assert_str_eq(r->m[0].ref, before);
+	free(rig_stored(r, BOB, 100));
+	cr_assert_gt(rig_stats(r).errors_total, 0);
+	free(before);
+	free(p);
+}
+
+BOTH(a_port_may_close_while_its_jobs_are_under_way)
+{
+	struct store_put m = rig_message(BOB, 1);
+
+	for(int i = 0; i < 100; i++)
+		store_put(r->p, &m, NULL, NULL);
+	rig_close(r);
+	cr_assert_eq(rig_open(r), 0);
+	cr_assert_eq(rig_list(r, NULL, -1, NULL, 100), 0);
+	cr_assert_eq(r->n, 1);
+}
