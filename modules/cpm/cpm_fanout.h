@@ -196,6 +196,7 @@ typedef struct cpm_fan_news
 	uint32_t lasting;       /* of failed: refusals of the message itself */
 	int code;               /* lowest failure, 0 none */
 	bool due;               /* the sender has waited long enough */
+	bool held;              /* cpm_fanout_t.hold counts it: the receiver's */
 } cpm_fan_news_t;
 
 /* The first client has taken it, or all have been decided, or the sender is to

@@ -344,6 +344,8 @@ static void decide(const struct out *o, int code)
 	all = f->ok + f->failed == cpm_fanout_n(f);
 	news = news_of(f);
 	kind = f->kind;
+	news.held = kind == CPM_FAN_TERM && (first || all);
+	f->hold += news.held;
 	final = verdict(f, false);
 	cpm_fanout_unlock(f);
 	if(ok && o->isf)

@@ -49,6 +49,7 @@ typedef struct cpm_push
 	bool again, again_any; /* another round follows */
 	/* the message under way */
 	bool large, negative, imdn, over;
+	bool reclaimed; /* a lost claim was made good once */
 	cpm_outcome_t outcome;
 	bool permanent;
 	uint32_t retry_ms;

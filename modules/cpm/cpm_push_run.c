@@ -175,6 +175,37 @@ static void settled(uint64_t tag)
 		cpm_push_ask(tag);
 }
 
+/* The claim was lost, as when the relay was restarted, but a client has the
+ * message: it is claimed once more to say so, unless somebody else has it. */
+static void on_reclaimed(const cpm_deferred_found_t *r, uint64_t tag, int n)
+{
+	cpm_push_t *p = r->msg ? cpm_push_lock(tag) : NULL;
+
+	(void)n;
+	if(p) {
+		p->fence = r->msg->fence;
+		cpm_push_unlock(p);
+		cpm_push_settle(tag);
+	} else {
+		cpm_push_end(tag);
+	}
+}
+
+/* Unlocks. */
+static bool reclaim(cpm_push_t *p, uint64_t tag)
+{
+	char ref[CPM_DEFERRED_REF_BUF];
+	bool first = p->outcome == CPM_OUT_DELIVERED && !p->reclaimed;
+
+	p->reclaimed = true;
+	memcpy(ref, p->ref, sizeof(ref));
+	cpm_push_unlock(p);
+	return first
+			&& cpm_deferred_claim((str){ref, (int)strlen(ref)},
+					   (unsigned)cpm_conf.push_lease, on_reclaimed, tag, 0)
+			== 0;
+}
+
 static void on_settled(int rc, uint64_t tag, int n)
 {
 	cpm_push_t *p;
@@ -195,7 +226,10 @@ static void on_settled(int rc, uint64_t tag, int n)
 		cpm_push_unlock(p);
 		return;
 	}
-	cpm_push_unlock(p);
+	if(rc != -ESTALE)
+		cpm_push_unlock(p);
+	else if(reclaim(p, tag))
+		return;
 	cpm_push_end(tag);
 }
 
@@ -388,7 +422,7 @@ static bool note(uint64_t tag, const cpm_deferred_msg_t *m,
 	p->imdn = m->imdn_is;
 	p->attempts = m->attempts;
 	p->permanents = m->permanent;
-	p->over = p->permanent = false;
+	p->over = p->permanent = p->reclaimed = false;
 	if(send) {
 		p->state = CPM_PU_SENDING;
 		p->at = cpm_now_ms() + (uint64_t)cpm_conf.push_lease / 3;

@@ -215,6 +215,7 @@ static void on_news(const cpm_fan_news_t *news)
 
 	if(f == NULL)
 		return;
+	f->hold -= news->held;
 	decide(f, news->due, &t);
 	cpm_fanout_unlock(f);
 	carry_out(&t);

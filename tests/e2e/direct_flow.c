@@ -11,7 +11,7 @@
 
 /* The modules, the way in, and the routing of kamailio-cfg in short. */
 static const char script[] =
-		"#!KAMAILIO\n"
+		"#!KAMAILIO\n#!substdef \"!CORE_IP!%s!g\"\n"
 		"debug=2\nlog_stderror=yes\nchildren=2\ndisable_tcp=yes\n"
 		"auto_aliases=no\nserver_signature=no\nmaxbuffer=4194304\n"
 		"listen=udp:%s:5060\n"
@@ -87,8 +87,8 @@ void own_start(struct own *o, const char *params, const char *before)
 	o->lab = lab_own("LAB_WITHOUT=core isf cpm", NULL);
 	f = fopen(test_path("own.cfg"), "w");
 	cr_assert(f != NULL);
-	fprintf(f, script, o->lab->pf_ip, bin, o->lab->cpm_ctl, o->lab->relay_sock,
-			o->lab->pf_ip, o->lab->core_ip, params, before);
+	fprintf(f, script, o->lab->core_ip, o->lab->pf_ip, bin, o->lab->cpm_ctl,
+			o->lab->relay_sock, o->lab->pf_ip, o->lab->core_ip, params, before);
 	fclose(f);
 	o->ua = ua_open(o->lab->core_ip, o->lab->pf_ip);
 	spawn(o);
@@ -98,6 +98,11 @@ void own_restart(struct own *o)
 {
 	proc_signal(o->pf, SIGTERM);
 	proc_wait(o->pf, 8000);
+	spawn(o);
+}
+
+void own_again(struct own *o)
+{
 	spawn(o);
 }
 

@@ -20,13 +20,15 @@ struct own
  * Start it: REGISTER is saved, every other request goes its way through the
  * module.
  *
- * @param params further lines of configuration, modparams and event routes
+ * @param params further lines of configuration, modparams and event routes;
+ *               CORE_IP in them is the test peer's address
  * @param before lines of the request route for a MESSAGE or INVITE
  */
 void own_start(struct own *o, const char *params, const char *before);
 
-/* Kill it and start it again. */
+/* Kill it and start it again; the second when it is dead already. */
 void own_restart(struct own *o);
+void own_again(struct own *o);
 
 /**
  * Register a client.
