@@ -155,6 +155,7 @@ static void learn(sip_msg_t *msg, const str *who, uint32_t expires_s)
 		cpm_strs_free(&ims);
 		return;
 	}
+	/* allocates under the lock: of two devices at once none may be lost */
 	tags = cpm_tags_merge(r->tags, newer, n);
 	ask = keep(r, expires_s, &ims, &tags);
 	if(msg->rcv.bind_address)

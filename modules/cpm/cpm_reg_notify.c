@@ -374,7 +374,9 @@ static void effects(struct notify *n, int merged)
 
 	if(r == NULL)
 		return;
-	if(n->sub.terminated) {
+	if(n->cseq != r->peer_cseq) {
+		/* a later one is being worked on, or has been: its word counts */
+	} else if(n->sub.terminated) {
 		ask = terminated(r, n);
 	} else if(n->sub.has_expires && n->sub.expires_s > 0) {
 		shorten(r, n->sub.expires_s);

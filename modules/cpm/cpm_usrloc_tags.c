@@ -143,7 +143,8 @@ void cpm_ultags_apply(cpm_clients_t *c)
 }
 
 /* The entry, with newer tags; ids replace the old ones when there are some.
- * What has to be freed is left in *old. */
+ * What has to be freed is left in *old. Memory for the merged set is taken
+ * under the lock: two devices may register at once, and neither may be lost. */
 static int put_unsafe(struct slot *s, struct entry *fresh, const cpm_tag_t *v,
 		unsigned n, cpm_strs_t **ids, struct entry **old)
 {

@@ -46,9 +46,9 @@ E2E_TEST(reg_bad, notify_before_the_200_is_taken,
 	lab = reg_lab(&ua, NULL);
 	reg_register(ua, BOB, 600, "", "");
 	w = reg_subscribe(ua, BOB, 6000);
-	reg_notify(&w, "active;expires=20", reg_doc(0, "full", one()), 200);
+	reg_notify(&w, "active;expires=6", reg_doc(0, "full", one()), 200);
 	reg_clients(lab, BOB, 1);
-	reg_accept(&w, w.sub, 20);
+	reg_accept(&w, w.sub, 6);
 	/* the refresh is in that dialog */
 	again = ua_wait(ua, "SUBSCRIBE", sip_hdr(w.sub, "Call-ID"), 20000);
 	cr_assert(strstr(sip_hdr(again, "To"), w.tag) != NULL, "%s", again->text);

@@ -66,6 +66,7 @@ core_start() {
 		*) echo "lab $N: LAB_TRIGGER_BY is route, param or served-user" >&2; return 1 ;;
 		esac
 		[ -z "$LAB_TRIGGER_AGAIN" ] || echo '#!define TRIGGER_AGAIN'
+		[ "$LAB_CONTACTS" != usrloc ] || echo '#!define PF_REGISTRAR'
 		[ "$LAB_THIRD_PARTY" = 0 ] || echo '#!define WITH_THIRD_PARTY'
 		[ "$LAB_REGISTER_BODY" = 0 ] || echo '#!define REGISTER_BODY'
 		[ "$LAB_REG_PARTIAL" != 0 ] || echo '#!define REG_FULL'

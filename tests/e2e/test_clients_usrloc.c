@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Registered clients where the PF's Kamailio is their registrar: read from
+ * usrloc, with the feature tags that cpm_register_tags() has kept.
+ */
+#include <string.h>
+
+#include "reg_flow.h"
+
+E2E_SUITE(clients_usrloc);
+
+#define CAROL "sip:carol@cpm.test"
+#define WAIT_MS 15000
+
+static struct lab *own(const char *script)
+{
+	return lab_own("LAB_CONTACTS=usrloc", fmt("LAB_SCRIPT=%s", script), NULL);
+}
+
+/* carol comes with two devices, known by their tags, and goes. */
+static void comes_and_goes(const char *script)
+{
+	struct lab *lab = own(script);
+	struct proc *first, *second;
+	const char *said;
+
+	lab_rpc(lab, "cpm", "htable.sets cpm_identities " CAROL " tel:+15550103");
+	first = client_receive(lab, "carol", NULL);
+	reg_clients(lab, CAROL, 1);
+	reg_says(lab, CAROL, "tags_known: 1");
+	said = lab_rpc(lab, "cpm", "cpm.clients " CAROL);
+	cr_assert(strstr(said, "source: usrloc"), "%s", said);
+	cr_assert(
+			strstr(said, "gruu: sip:carol@cpm.test;gr=urn:uuid:"), "%s", said);
+	cr_assert(strstr(said, "instance: urn:uuid:"), "%s", said);
+	cr_assert(strstr(said, "user_agent: CPM-client/OMA2.2"), "%s", said);
+	cr_assert(strstr(said, "largemsg: 1"), "%s", said);
+	cr_assert(strstr(said, "deferred: 1"), "%s", said);
+	cr_assert(strstr(said, "tel:+15550103"), "%s", said);
+	cr_assert(strstr(said, fmt("path: <sip:%s:5060;lr>", lab->core_ip)), "%s",
+			said);
+	/* his number is the same user */
+	reg_clients(lab, "tel:+15550103", 1);
+	second = client_receive(lab, "carol#2", NULL);
+	reg_clients(lab, CAROL, 2);
+	proc_signal(first, 15);
+	proc_wait(first, WAIT_MS);
+	reg_clients(lab, CAROL, 1);
+	reg_says(lab, CAROL, "tags_known: 1");
+	proc_signal(second, 15);
+	proc_wait(second, WAIT_MS);
+	reg_clients(lab, CAROL, 0);
+	cr_assert_eq(lab_stat(lab, "reg_subscribes"), 0);
+}
+
+E2E_TEST(clients_usrloc, devices_come_and_go,
+		"TL-06/part TL-07/part: address, instance, feature tags, number")
+{
+	comes_and_goes("native");
+}
+
+E2E_TEST(clients_usrloc, devices_come_and_go_in_lua,
+		"TL-06/part TL-07/part: the same by KEMI, in Lua")
+{
+	comes_and_goes("lua");
+}
+
+E2E_TEST(clients_usrloc, devices_come_and_go_in_python,
+		"TL-06/part TL-07/part: the same by KEMI, in Python")
+{
+	comes_and_goes("python");
+}
+
+E2E_TEST(clients_usrloc, text_reaches_both_devices,
+		"TL-06/part: straight to the clients by the Path of their registration")
+{
+	struct lab *lab = own("native");
+	struct proc *first, *second, *alice;
+
+	first = client_receive(lab, "carol", "--count", "1", NULL);
+	second = client_receive(lab, "carol#2", "--count", "1", NULL);
+	reg_clients(lab, CAROL, 2);
+	alice = client_send(lab, "alice", "--to", CAROL, "--text", "to both", NULL);
+	cr_assert_eq(proc_wait(alice, WAIT_MS), 0);
+	proc_event(first, "received", WAIT_MS);
+	proc_event(second, "received", WAIT_MS);
+}
+
+E2E_TEST(clients_usrloc, another_table_or_domain_says_nothing,
+		"TL-06/part: an address of another domain has no clients here")
+{
+	struct lab *lab = own("native");
+
+	client_receive(lab, "carol", NULL);
+	reg_clients(lab, CAROL, 1);
+	reg_clients(lab, "sip:carol@example.com", 0);
+	reg_clients(lab, "tel:+15550999", 0);
+	/* written otherwise it is the same address */
+	reg_clients(lab, "sips:c%61rol@CPM.TEST:5060;x=y", 1);
+}
