@@ -28,11 +28,11 @@ struct claim *claim_new(struct worker *w, enum claim_state state)
 	c->w = w;
 	c->state = state;
 	c->next_ms = STORE_NEVER;
-	c->next = w->claims;
-	if(c->next)
-		c->next->pprev = &c->next;
-	c->pprev = &w->claims;
-	w->claims = c;
+	if(w->claims_end == NULL)
+		w->claims_end = &w->claims;
+	c->pprev = w->claims_end;
+	*w->claims_end = c;
+	w->claims_end = &c->next;
 	return c;
 }
 
@@ -44,6 +44,8 @@ static void claim_free(struct claim *c)
 	*c->pprev = c->next;
 	if(c->next)
 		c->next->pprev = c->pprev;
+	else
+		c->w->claims_end = c->pprev;
 	while((d = c->waiting) != NULL) {
 		c->waiting = d->next;
 		free(d);

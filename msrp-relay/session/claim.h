@@ -25,7 +25,7 @@ struct leg;
 enum claim_state
 {
 	CLAIM_WAITING,  /* the message is complete, a leg may still take it */
-	CLAIM_FILING,   /* what memory holds too much of goes to the spool first */
+	CLAIM_FILING,   /* to the spool's file first, or waits for its turn */
 	CLAIM_PUTTING,  /* with the store */
 	CLAIM_HELD,     /* stored, and ours as long as legs may take it */
 	CLAIM_SETTLING, /* a leg has taken it: on its way out of the store */
@@ -41,19 +41,20 @@ struct delivered;
 struct claim
 {
 	struct worker *w;
-	struct claim *next, **pprev; /* of the worker */
+	struct claim *next, **pprev; /* of the worker, oldest first */
 	struct message *m; /* NULL: the session has ended, or the claim is that of
 						* its source */
 	struct session *s; /* of a claim that is a session's source; NULL */
 	enum claim_state state;
 	char ref[STORE_REF_LEN + 1]; /* "" until it is stored */
 	uint64_t fence;
-	bool leased;     /* born ours */
-	bool duplicate;  /* it was there before */
-	bool left;       /* its owner has gone */
-	int code;        /* CLAIM_REFUSED: negative errno */
-	int64_t next_ms; /* when it is due once we leave it; STORE_NEVER */
-	int n_jobs;      /* with the store, that call back */
+	bool leased;      /* born ours */
+	bool duplicate;   /* it was there before */
+	bool left;        /* its owner has gone */
+	int code;         /* CLAIM_REFUSED: negative errno */
+	int64_t next_ms;  /* when it is due once we leave it; STORE_NEVER */
+	uint64_t putting; /* bytes in memory that are with the store */
+	int n_jobs;       /* with the store, that call back */
 	struct wheel_timer timer;
 	struct delivered *waiting; /* oldest first */
 };

@@ -14,6 +14,12 @@
 #include "session/job.h"
 #include "session/session.h"
 
+/* Of a message, what is beyond the spool's file; the store copies it. */
+#define PUT_MEMORY_MAX (256 * 1024)
+
+/* Of all messages of a worker together: more of them wait. */
+#define PUTTING_MAX (8 * 1024 * 1024)
+
 /* ---- the message goes to the store ------------------------------------- */
 
 static void refuse(struct message *m, int rc)
@@ -74,6 +80,7 @@ static void on_put(void *arg, int rc, const struct store_result *res)
 	struct message *m = c->m;
 
 	c->n_jobs--;
+	w->putting -= c->putting;
 	if(rc == 0 && res->n > 0) {
 		snprintf(c->ref, sizeof(c->ref), "%s", res->messages[0].ref);
 		c->fence = res->messages[0].fence;
@@ -97,6 +104,10 @@ static void on_put(void *arg, int rc, const struct store_result *res)
 	else if(rc == 0 && m == NULL)
 		claim_release(c);
 	claim_done(c);
+	/* The oldest of those that wait for their turn. */
+	for(c = w->claims; c && w->putting < PUTTING_MAX; c = c->next)
+		if(c->m)
+			defer_spooled(c->m);
 	net_flush(&w->net);
 }
 
@@ -162,6 +173,8 @@ static void put_now(struct message *m, int fd, uint64_t fd_bytes)
 	p.body = (struct store_source){
 			.fd = fd, .fd_bytes = fd_bytes, .parts = parts, .n_parts = n};
 	c->state = CLAIM_PUTTING;
+	c->putting = m->spool.end - fd_bytes;
+	c->w->putting += c->putting;
 	c->n_jobs++;
 	store_put(c->w->store, &p, on_put, c);
 	free(parts);
@@ -180,12 +193,15 @@ static void put(struct message *m)
 	}
 	m->claim->state = CLAIM_FILING;
 	session_activity(m->in->session);
-	if(m->spool.file == NULL && m->spool.end > STORE_MEMORY_MAX
-			&& !message_spool(m)) {
+	if(m->in->session->w->putting >= PUTTING_MAX)
+		return; /* on_put goes on */
+	if(m->spool.file == NULL && m->spool.end > PUT_MEMORY_MAX
+			&& !message_spool(m) && m->spool.end > STORE_MEMORY_MAX) {
 		refuse(m, -ENOSPC);
 		return;
 	}
-	rc = spool_file_freeze(&m->spool, STORE_MEMORY_MAX, &fd, &fd_bytes);
+	rc = spool_file_freeze(&m->spool,
+			m->spool.file ? PUT_MEMORY_MAX : STORE_MEMORY_MAX, &fd, &fd_bytes);
 	if(rc == 0)
 		put_now(m, fd, fd_bytes);
 	else if(rc < 0)

@@ -131,7 +131,7 @@ void session_check_end(struct session *s)
 {
 	if(!s->closing || !session_quiet(s))
 		return;
-	s->close_by = 0;
+	s->ending = true;
 	wheel_arm(&s->w->net.wheel, &s->timer, 0, on_session_time);
 }
 
@@ -156,6 +156,12 @@ static void on_session_time(struct wheel_timer *t)
 	struct session *s =
 			(struct session *)((char *)t - offsetof(struct session, timer));
 
+	/* A message may have gone to the store since nothing was left. */
+	if(s->ending && session_quiet(s)) {
+		session_end(s);
+		return;
+	}
+	s->ending = false;
 	if(!s->closing && still_writing(s))
 		session_activity(s);
 	if(time_left(s) > 0) {

@@ -243,6 +243,7 @@ struct session
 	uint64_t created_at, active_at; /* ms of the loop */
 	uint64_t leg_at;                /* ms: when its latest leg was added */
 	bool closing;
+	bool ending;         /* nothing was left to do: see to it, and end */
 	uint64_t close_by;   /* ms: closing ends at the latest */
 	struct job *closers; /* commands that wait for the end */
 	struct job *puts;    /* content.put that wait for room */

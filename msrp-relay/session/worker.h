@@ -64,7 +64,9 @@ struct worker
 	struct leg *legs;          /* by id */
 	struct msrp_conn *waiting; /* for a leg to be started */
 	struct store_port *store;  /* of deferred messages; NULL: there is none */
-	struct claim *claims;      /* on them */
+	struct claim *claims;      /* on them, oldest first */
+	struct claim **claims_end; /* where the next one goes */
+	uint64_t putting;          /* bytes in memory that are with the store */
 	struct stored *stored;     /* that are being read */
 	struct delivery *spare_deliveries;
 	struct txn *spare_txns;

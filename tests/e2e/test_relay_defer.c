@@ -329,6 +329,46 @@ E2E_TEST(relay_defer, what_cannot_be_stored_is_refused_with_413, "")
 	free(text);
 }
 
+/* More than may be on its way to the store at a time: they wait their turn. */
+E2E_TEST(relay_defer, many_at_a_time_are_all_stored, "")
+{
+	enum
+	{
+		N = 50
+	};
+	struct rig *r = rig_start("");
+	int ctl = ctl_serving(r);
+	const size_t n = 250000;
+	char *text = large_make(n, "");
+	struct raw *in[N];
+	struct pair p[N];
+
+	for(int i = 0; i < N; i++) {
+		const char *id = fmt("m%d", i);
+		json_t *a;
+
+		p[i] = keep_open(ctl, id, "");
+		a = ctl_call(ctl, "session.defer",
+				fmt("{'session':'%s','user':'" BOB "','sender':'" ALICE
+					"','key':'%s'}",
+						id, id));
+		cr_assert_eq(ctl_code(a), 0);
+		in[i] = raw_connect(r->ip, p[i].in_port);
+		pair_bind(in[i], p[i].in_path, p[i].in_peer);
+	}
+	for(int i = 0; i < N; i++)
+		large_send(in[i], &p[i], fmt("mid%d", i), text, n);
+	for(int i = 0; i < N; i++)
+		cr_assert_eq(raw_status(in[i], "last0", 20000), 200, "%d", i);
+	cr_assert_eq(stored_count(ctl), N);
+	for(int i = 0; i < N; i++) {
+		ctl_call(ctl, "session.close", fmt("{'session':'m%d'}", i));
+		raw_close(in[i]);
+	}
+	fetch_large(r, ctl, BOB, text, n);
+	free(text);
+}
+
 E2E_TEST(relay_defer, after_the_sender_was_told_it_is_too_late, "")
 {
 	struct rig *r = rig_start("");

@@ -358,6 +358,29 @@ E2E_TEST(relay_stored, a_refused_push_leaves_the_message_to_its_claimant, "")
 	out_free(&o);
 }
 
+E2E_TEST(relay_stored, a_delivery_without_the_claim_removes_nothing, "")
+{
+	struct rig *r = rig_start("");
+	int ctl = ctl_serving(r);
+	const char *ref = stored_pager(ctl, BOB, "k1"), *body;
+	json_t *a = next_of(ctl, BOB, ",'any':true"), *e;
+	struct out o;
+
+	body = next_data(a);
+	a = stored_session(ctl, "s1", ref, event_number(a, "result.message.fence"));
+	cr_assert_eq(ctl_code(a), 0);
+	/* The operator takes it away. */
+	a = ctl_call(ctl, "deferred.requeue", fmt("{'ref':'%s'}", ref));
+	cr_assert_str_eq(event_text(a, "result.state"), "stored");
+	o = out_add(r, ctl, "s1", "1");
+	out_takes(&o, body, strlen(body));
+	e = ctl_event(ctl, "leg.delivered", 5000);
+	cr_assert_str_eq(event_text(e, "ref"), ref);
+	cr_assert(json_is_false(json_object_get(e, "settled")));
+	cr_assert_eq(stored_count(ctl), 1);
+	out_free(&o);
+}
+
 E2E_TEST(relay_stored, bad_parameters_are_named_and_change_nothing, "")
 {
 	struct rig *r = rig_start("");
