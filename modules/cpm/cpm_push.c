@@ -228,6 +228,50 @@ unsigned cpm_push_count(void)
 	return table ? __atomic_load_n(&table->n, __ATOMIC_RELAXED) : 0;
 }
 
+static void info_copy(cpm_push_info_t *to, const cpm_push_t *p)
+{
+	static const char *const names[] = {[CPM_PU_WAITING] = "waiting",
+			[CPM_PU_ASKING] = "asking",
+			[CPM_PU_SENDING] = "sending",
+			[CPM_PU_TELLING] = "telling",
+			[CPM_PU_SETTLING] = "settling",
+			[CPM_PU_LINGERING] = "lingering"};
+	uint64_t now = cpm_now_ms();
+
+	memset(to, 0, sizeof(*to));
+	memcpy(to->user, p->user, sizeof(to->user));
+	to->state = names[p->state];
+	to->in_ms = p->at > now ? (int64_t)(p->at - now) : 0;
+	if(p->state == CPM_PU_WAITING || p->state == CPM_PU_ASKING)
+		return;
+	memcpy(to->ref, p->ref, sizeof(to->ref));
+	to->large = p->large;
+	to->size = p->size;
+	to->attempts = p->attempts;
+	to->code = p->code;
+}
+
+/* Of one slot no more than so many are shown: it has one or two. */
+#define EACH_MAX 8
+
+void cpm_push_each(bool (*f)(const cpm_push_info_t *p, void *arg), void *arg)
+{
+	cpm_push_info_t info[EACH_MAX];
+
+	for(unsigned i = 0; table && i < SLOTS; i++) {
+		struct slot *s = &table->slots[i];
+		unsigned n = 0;
+
+		lock_get(&s->lock);
+		for(cpm_push_t *p = s->first; p && n < EACH_MAX; p = p->next)
+			info_copy(&info[n++], p);
+		lock_release(&s->lock);
+		for(unsigned k = 0; k < n; k++)
+			if(!f(&info[k], arg))
+				return;
+	}
+}
+
 /* ---- the clock ---- */
 
 /* What is to be done for an entry, found under its lock. */

@@ -23,6 +23,8 @@
 #include <stdint.h>
 
 #include "../../core/str.h"
+#include "cpm_clients.h"
+#include "cpm_deferred.h"
 
 /* In mod_init, after cpm_clients_init(): 0 or -1. */
 int cpm_push_init(void);
@@ -58,6 +60,22 @@ void cpm_push_tick(void);
 
 /* Users with something to push or being pushed now. */
 unsigned cpm_push_count(void);
+
+/* One of them, copied. */
+typedef struct cpm_push_info
+{
+	char user[CPM_USER_BUF];
+	const char *state;              /* waiting, asking, sending, ... */
+	char ref[CPM_DEFERRED_REF_BUF]; /* of the message under way; "" none */
+	bool large;
+	uint64_t size;     /* bytes of it */
+	unsigned attempts; /* earlier ones */
+	int code;          /* SIP status of the latest failure; 0 none */
+	int64_t in_ms;     /* until the next step */
+} cpm_push_info_t;
+
+/* Each of them, until f says false; no lock is held meanwhile. */
+void cpm_push_each(bool (*f)(const cpm_push_info_t *p, void *arg), void *arg);
 
 /* Milliseconds until attempt n (from 1) by modparam push_retries, with up to a
  * quarter more or less; the last entry goes on for ever. */

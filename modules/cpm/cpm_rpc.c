@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * cpm.stats, cpm.refusals, cpm.relays, cpm.sessions, cpm.session,
- * cpm.session_end, cpm.fanouts and cpm.clients for kamcmd and JSON-RPC. Each
- * works on copies, so that a slow reader never holds a lock.
+ * cpm.session_end, cpm.fanouts, cpm.clients and cpm.deferred for kamcmd and
+ * JSON-RPC. Each works on copies, so that a slow reader never holds a lock.
  */
 #include "cpm_rpc.h"
 
@@ -292,6 +292,16 @@ static void rpc_clients(rpc_t *rpc, void *ctx)
 	cpm_rpc_clients(rpc, ctx);
 }
 
+static const char *deferred_doc[] = {
+		"Whose deferred messages are about to be pushed or are being pushed, "
+		"and what became of others: cpm.deferred [user]",
+		NULL};
+
+static void rpc_deferred(rpc_t *rpc, void *ctx)
+{
+	cpm_rpc_deferred(rpc, ctx);
+}
+
 rpc_export_t cpm_rpc_cmds[] = {{"cpm.stats", rpc_stats, stats_doc, 0},
 		{"cpm.refusals", rpc_refusals, refusals_doc, RET_ARRAY},
 		{"cpm.relays", rpc_relays, relays_doc, 0},
@@ -299,4 +309,5 @@ rpc_export_t cpm_rpc_cmds[] = {{"cpm.stats", rpc_stats, stats_doc, 0},
 		{"cpm.session", rpc_session, session_doc, 0},
 		{"cpm.session_end", rpc_session_end, session_end_doc, 0},
 		{"cpm.fanouts", rpc_fanouts, fanouts_doc, 0},
-		{"cpm.clients", rpc_clients, clients_doc, 0}, {NULL, NULL, NULL, 0}};
+		{"cpm.clients", rpc_clients, clients_doc, 0},
+		{"cpm.deferred", rpc_deferred, deferred_doc, 0}, {NULL, NULL, NULL, 0}};

@@ -10,6 +10,8 @@
 /* For rpc_register_array(). */
 /* cpm.clients (cpm_clients_rpc.c). */
 void cpm_rpc_clients(rpc_t *rpc, void *ctx);
+/* cpm.deferred (cpm_push_rpc.c). */
+void cpm_rpc_deferred(rpc_t *rpc, void *ctx);
 
 extern rpc_export_t cpm_rpc_cmds[];
 
