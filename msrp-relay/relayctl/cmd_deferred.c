@@ -215,8 +215,7 @@ int relayctl_deferred_show(struct relayctl *rc, int argc, char **argv)
 
 int relayctl_deferred_count(struct relayctl *rc, int argc, char **argv)
 {
-	static const char *const names[] = {"messages", "bytes", "stored",
-			"delivering", "held", "expiring", "oldest_s"};
+	static const char *const names[] = {"messages", "bytes", "oldest_s"};
 	const char *user;
 	json_t *result;
 	int status;

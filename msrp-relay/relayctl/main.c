@@ -37,7 +37,7 @@ static const struct command
 				"list the deferred messages, the oldest first",
 				relayctl_deferred_list},
 		{"deferred show", "ref", "one of them", relayctl_deferred_show},
-		{"deferred count", "[-u user]", "how many there are, in which state",
+		{"deferred count", "[-u user]", "how many there are",
 				relayctl_deferred_count},
 		{"deferred hold", "ref...", "neither deliver nor expire them",
 				relayctl_deferred_hold},
