@@ -105,13 +105,17 @@ static int check_server(struct store_db *db)
 
 static int set_session(struct store_db *db)
 {
-	char set[256];
+	char set[512], channel[160];
+	int rc = ask(db, "SELECT quote_ident('msrp_relay_' || current_schema())",
+			channel, sizeof(channel));
 
+	if(rc < 0)
+		return rc;
 	snprintf(set, sizeof(set),
 			"SET client_min_messages = warning; SET statement_timeout = %d; "
 			"SET idle_in_transaction_session_timeout = %d; "
-			"LISTEN msrp_relay_deferred",
-			db->conf->statement_ms, IDLE_IN_TRANSACTION_MS);
+			"LISTEN %s",
+			db->conf->statement_ms, IDLE_IN_TRANSACTION_MS, channel);
 	return pg_exec(db, set);
 }
 
@@ -270,8 +274,9 @@ static int pg_notify(struct store_db *db, const char *users)
 
 	pgsql_finish(q);
 	res = PQexecParams(q->c,
-			"SELECT pg_notify('msrp_relay_deferred', $1 || E'\\n' || $2)", 2,
-			NULL, args, NULL, NULL, 0);
+			"SELECT pg_notify('msrp_relay_' || current_schema(), $1 || "
+			"E'\\n' || $2)",
+			2, NULL, args, NULL, NULL, 0);
 	if(PQresultStatus(res) != PGRES_TUPLES_OK)
 		rc = pgsql_fail(db, "notice", res);
 	PQclear(res);

@@ -22,11 +22,24 @@ $(B)/msrp-load: $(BENCH_MSRP_OBJ)
 $(B)/sip-load: $(BENCH_SIP_OBJ)
 	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread
 
+$(B)/tests/bench/store_bench.o: tests/bench/store_bench.c
+	@mkdir -p $(@D)
+	$(QCC)$(CC) $(CFLAGS_ALL) $(RELAY_INC) $(RELAY_PKG_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/store-bench: $(B)/tests/bench/store_bench.o $(filter-out %/msrp-relay/main.o,$(RELAY_OBJ))
+	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(RELAY_LIBS)
+
+# STORE=DIR: on which disk. PG=1: PostgreSQL too, with its usual settings.
+.PHONY: bench-store store-million
+bench-store: $(B)/store-bench ## durable acknowledgements per second against the disk's own syncs
+	@tests/bench/store.sh acks $(B)/store-bench
+store-million: $(B)/store-bench ## start of a store with MESSAGES=1000000: time and memory
+	@tests/bench/store.sh million $(B)/store-bench $(or $(MESSAGES),1000000)
+
 # preloaded into a Kamailio
 $(B)/gap.so: tests/bench/gap.c tests/bench/gap.h
 	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -fPIC -shared -o $@ $< -ldl
 
--include $(BENCH_MSRP_OBJ:.o=.d) $(BENCH_SIP_OBJ:.o=.d)
+-include $(B)/tests/bench/store_bench.d $(BENCH_MSRP_OBJ:.o=.d) $(BENCH_SIP_OBJ:.o=.d)
 
 bench: deps ## speed table as ratios (ROUNDS=3, ONLY="small bulk lmm ...")
 	@$(MAKE) --no-print-directory all $(B)/msrp-load $(B)/sip-load $(B)/gap.so
