@@ -38,7 +38,7 @@ void store_ref_make(char ref[STORE_REF_LEN + 1], int64_t now)
 
 /* ---- the folder -------------------------------------------------------- */
 
-static int sync_dir(const char *path)
+int store_dir_sync(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc;
@@ -63,7 +63,7 @@ static int make_dir(const char *path)
 	if(slash == NULL || slash == up)
 		return 0;
 	*slash = '\0';
-	return sync_dir(up);
+	return store_dir_sync(up);
 }
 
 /* Two daemons must not share a database of one node. */
@@ -99,7 +99,7 @@ int store_dir_open(struct store *s)
 		rc = make_dir(path);
 	if(rc == 0) {
 		s->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		rc = s->dir_fd < 0 ? -errno : sync_dir(dir);
+		rc = s->dir_fd < 0 ? -errno : store_dir_sync(dir);
 	}
 	if(rc == -EBUSY)
 		log_error("store_dir %s: another msrp-relay uses it", dir);

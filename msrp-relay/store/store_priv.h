@@ -240,6 +240,8 @@ bool store_state_may(
 
 int store_dir_open(struct store *s);
 void store_dir_close(struct store *s);
+/* Names in the folder survive a loss of power: 0 or a negative errno. */
+int store_dir_sync(const char *path);
 /* "d-", time, and what nobody can guess. */
 void store_ref_make(char ref[STORE_REF_LEN + 1], int64_t now);
 /* Thread pool: make the body of a put a file, synced, under its name; or read

@@ -145,6 +145,10 @@ static int secure_log(struct store_db *db, const char *path)
 		return rc;
 	snprintf(wal, sizeof(wal), "%s-wal", path);
 	rc = write_again(wal);
+	/* SQLite syncs the name of the log too, but does not look whether that
+	 * has worked. */
+	if(rc == 0)
+		rc = store_dir_sync(db->conf->dir);
 	if(rc < 0)
 		log_limited(LOG_L_ERROR, "store: %s: %s", wal, strerror(-rc));
 	end = lite_exec(db, "ROLLBACK");
