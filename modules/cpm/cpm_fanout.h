@@ -60,7 +60,7 @@ enum
 	CPM_F_TO,       /* To value without a tag; empty: the recipient */
 	CPM_F_RURI,     /* CPM_FAN_TERM: Request-URI as received, */
 	CPM_F_USER,     /* the user it is for, */
-	CPM_F_SENDER,   /* who has sent it, */
+	CPM_F_SENDER,   /* who has sent it; of CPM_FAN_LIST, too */
 	CPM_F_TYPE,     /* Content-Type of the body, */
 	CPM_F_KEY,      /* its key for the store */
 	CPM_F_HEAD,     /* body up to where the recipient's CPIM To is written */

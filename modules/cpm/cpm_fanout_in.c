@@ -21,6 +21,7 @@
 #include "cpm_req.h"
 #include "cpm_service.h"
 #include "cpm_stats.h"
+#include "cpm_trust.h"
 
 #define ANSWER_GRACE_MS 20000 /* tm's own limit, behind exploder_wait */
 
@@ -83,6 +84,7 @@ static cpm_strs_t *texts(sip_msg_t *msg, const cpm_list_message_t *m)
 	v[CPM_F_FROM] = cpm_buf_get(&name);
 	v[CPM_F_ROUTES] = cpm_buf_get(&routes);
 	v[CPM_F_HEADERS] = cpm_buf_get(&lines);
+	v[CPM_F_SENDER] = cpm_identity_uri(msg);
 	if(routes.len == 0)
 		v[CPM_F_NEXT_HOP] =
 				msg->dst_uri.len > 0 ? msg->dst_uri : cpm_conf.outbound_proxy;

@@ -15,6 +15,7 @@
 #include "cpm_direct.h"
 #include "cpm_evroute.h"
 #include "cpm_fanout.h"
+#include "cpm_imdn.h"
 #include "cpm_isf.h"
 #include "cpm_loop.h"
 #include "cpm_pace.h"
@@ -285,6 +286,18 @@ static cpm_fan_news_t news_of(const cpm_fanout_t *f)
 			.code = f->lowest};
 }
 
+/* The sender of a list has had his answer, and it said nothing of this. */
+static void tell_sender(const struct out *o)
+{
+	cpm_buf_t b = {0};
+
+	body_of(&b, o);
+	if(!b.bad)
+		cpm_imdn_of_list(cpm_buf_get(&b), cpm_strs_get(o->texts, CPM_F_SENDER),
+				o->uri, cpm_strs_get(o->texts, CPM_F_HEADERS));
+	cpm_buf_free(&b);
+}
+
 /* Is it time to answer, and with what? Sets answered. 0: not now. */
 static int verdict(cpm_fanout_t *f, bool due)
 {
@@ -320,6 +333,7 @@ static void decide(const struct out *o, int code)
 	cpm_direct_t *direct = NULL;
 	cpm_fan_news_t news;
 	unsigned kind;
+	bool answered;
 	int final;
 
 	if(f == NULL)
@@ -344,6 +358,7 @@ static void decide(const struct out *o, int code)
 	all = f->ok + f->failed == cpm_fanout_n(f);
 	news = news_of(f);
 	kind = f->kind;
+	answered = f->answered;
 	news.held = kind == CPM_FAN_TERM && (first || all);
 	f->hold += news.held;
 	final = verdict(f, false);
@@ -352,6 +367,8 @@ static void decide(const struct out *o, int code)
 		cpm_stat_inc(CPM_STAT_ISF_OK);
 	if(!ok && kind == CPM_FAN_LIST)
 		tell_failure(o, code);
+	if(!ok && kind == CPM_FAN_LIST && answered && o->texts)
+		tell_sender(o);
 	if(all)
 		LM_INFO("fan-out " CPM_ID_FMT " ends: %u taken, %u failed\n",
 				CPM_ID_ARG(o->id), news.ok, news.failed);

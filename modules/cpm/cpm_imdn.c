@@ -100,6 +100,11 @@ static void add_ids(cpm_buf_t *b, str headers)
 	}
 }
 
+static const str *on_behalf(const cpm_imdn_t *m)
+{
+	return m->asserted.len > 0 ? &m->asserted : &m->user;
+}
+
 static void headers(cpm_buf_t *b, const cpm_imdn_t *m)
 {
 	struct slice feature = icsi_urn_encoded(ICSI_MSG), urn = icsi_urn(ICSI_MSG);
@@ -107,7 +112,7 @@ static void headers(cpm_buf_t *b, const cpm_imdn_t *m)
 	cpm_buf_lit(b, "Max-Forwards: 70\r\n");
 	cpm_buf_fmt(b, "Accept-Contact: *;+g.3gpp.icsi-ref=\"%.*s\"\r\n",
 			SLICE_ARG(feature));
-	cpm_buf_fmt(b, "P-Asserted-Identity: <%.*s>\r\n", STR_FMT(&m->user));
+	cpm_buf_fmt(b, "P-Asserted-Identity: <%.*s>\r\n", STR_FMT(on_behalf(m)));
 	cpm_buf_fmt(b, "P-Asserted-Service: %.*s\r\n", SLICE_ARG(urn));
 	add_ids(b, m->headers);
 	cpm_hdr_agent(b);
@@ -123,7 +128,7 @@ static int begin(const cpm_imdn_t *m, str body, uint64_t tag)
 	int rc = -ENOMEM;
 
 	headers(&lines, m);
-	cpm_buf_fmt(&from, "<%.*s>", STR_FMT(&m->user));
+	cpm_buf_fmt(&from, "<%.*s>", STR_FMT(on_behalf(m)));
 	cpm_buf_fmt(&dest, "<%.*s>", STR_FMT(&m->sender));
 	v[CPM_F_CALL_ID] = m->message_id;
 	v[CPM_F_FROM] = cpm_buf_get(&from);
@@ -161,6 +166,28 @@ int cpm_imdn_failed(const cpm_imdn_t *m, cpm_imdn_sent_f f, uint64_t id)
 	if(body)
 		pkg_free(body);
 	return rc < 0 ? rc : 0;
+}
+
+void cpm_imdn_of_list(str wrapper, str sender, str uri, str headers)
+{
+	struct cpim c;
+	int rc;
+
+	if(sender.len == 0 || cpim_parse(cpm_slice_of(wrapper), &c) < 0
+			|| !(c.disposition & CPIM_DN_NEGATIVE_DELIVERY)
+			|| c.imdn_message_id.n == 0 || cpm_imdn_is(&c))
+		return;
+	rc = cpm_imdn_failed(&(cpm_imdn_t){.user = uri,
+								 .sender = sender,
+								 .message_id = cpm_str_of(c.imdn_message_id),
+								 .to = uri,
+								 .datetime = cpm_str_of(c.datetime),
+								 .headers = headers,
+								 .asserted = cpm_conf.contact},
+			NULL, 0);
+	if(rc < 0)
+		LM_ERR("%.*s is not told that %.*s failed\n", STR_FMT(&sender),
+				STR_FMT(&uri));
 }
 
 void cpm_imdn_init(void)

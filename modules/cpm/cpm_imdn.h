@@ -27,6 +27,7 @@ typedef struct cpm_imdn
 	str to;         /* CPIM To as the sender wrote it; may be empty */
 	str datetime;   /* CPIM DateTime; may be empty */
 	str headers;    /* its header lines: of Conversation-ID, Contribution-ID */
+	str asserted;   /* on whose behalf; empty: user's */
 } cpm_imdn_t;
 
 /* What became of the notification. @param ok its recipient's side has taken
@@ -41,6 +42,13 @@ typedef void (*cpm_imdn_sent_f)(bool ok, uint64_t id);
  * @return 0 it is on its way; -ENOMEM, -E2BIG, -EIO it is not
  */
 int cpm_imdn_failed(const cpm_imdn_t *m, cpm_imdn_sent_f f, uint64_t id);
+
+/**
+ * Tell the sender of a message to many, who has had his 202, that one
+ * recipient did not get it: where the wrapper asks for that. He need not be a
+ * user of ours, so it is sent on our own behalf.
+ */
+void cpm_imdn_of_list(str wrapper, str sender, str uri, str headers);
 
 /* In mod_init. */
 void cpm_imdn_init(void);

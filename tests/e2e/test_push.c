@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "keep_flow.h"
+#include "list_flow.h"
 
 E2E_SUITE(push);
 E2E_SUITE(expiry);
@@ -226,4 +227,31 @@ E2E_TEST(expiry, notification_waits_for_a_shorter_time,
 	keep_answer(&o, keep_send(&o, NULL, keep_imdn("m2")), 202);
 	own_stat_wait(&o, "deferred_expired", 1);
 	keep_count(&o, 1);
+}
+
+E2E_TEST(expiry, recipient_of_a_list_who_failed_after_the_202,
+		"IMDN failed for him alone, and only where it was asked for")
+{
+	static const char *const wishes[] = {"display", "negative-delivery"};
+	struct sip *m;
+
+	keep_start(&o, NULL);
+	for(int i = 0; i < 2; i++) {
+		ua_send(o.ua,
+				list_message(o.ua, NULL,
+						list_body(list_part(list_xml(list_entries(
+										  "sip:x@cpm.test sip:y@cpm.test"))),
+								cpim_part(keep_body("l1", wishes[i])), NULL)));
+		ua_wait(o.ua, "202/MESSAGE", NULL, 6000);
+		ua_answer(o.ua, ua_wait(o.ua, "MESSAGE sip:x@cpm.test", NULL, 6000),
+				200, "");
+		ua_answer(o.ua, ua_wait(o.ua, "MESSAGE sip:y@cpm.test", NULL, 6000),
+				480, "");
+	}
+	m = keep_at_sender(&o);
+	cr_assert(strstr(sip_body(m), "<message-id>l1</message-id>") != NULL);
+	cr_assert(strstr(sip_body(m), "<recipient-uri>sip:y@cpm.test</") != NULL);
+	ua_answer(o.ua, m, 200, "");
+	own_stat_wait(&o, "imdn_sent", 1);
+	cr_assert_eq(keep_sent(&o), 5);
 }
