@@ -14,6 +14,31 @@ E2E_SUITE(clients_reg);
 #define CAROL "sip:carol@cpm.test"
 #define WAIT_MS 15000
 
+/* carol comes and goes, by a script in another language. */
+static void comes_and_goes(const char *script)
+{
+	struct lab *lab =
+			lab_own("LAB_CONTACTS=reg", fmt("LAB_SCRIPT=%s", script), NULL);
+	struct proc *carol = client_receive(lab, "carol", NULL);
+
+	reg_clients(lab, CAROL, 1);
+	proc_signal(carol, 15);
+	proc_wait(carol, WAIT_MS);
+	reg_clients(lab, CAROL, 0);
+	cr_assert_geq(lab_stat(lab, "reg_registers"), 2);
+}
+
+E2E_TEST(clients_reg, client_is_known_in_lua, "TL-06/part: by KEMI, in Lua")
+{
+	comes_and_goes("lua");
+}
+
+E2E_TEST(clients_reg, client_is_known_in_python,
+		"TL-06/part: by KEMI, in Python")
+{
+	comes_and_goes("python");
+}
+
 /* Ask the core for something by OPTIONS: see "Registrations" in docs/lab.md. */
 static void core_do(struct lab *lab, const char *what)
 {

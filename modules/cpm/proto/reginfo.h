@@ -10,7 +10,7 @@
 
 #include "slice.h"
 
-#define REGINFO_BYTES_MAX (256 << 10) /* bytes of a document */
+#define REGINFO_BYTES_MAX (128 << 10) /* bytes of a document */
 #define REGINFO_REGS_MAX 64           /* registrations in it */
 #define REGINFO_CONTACTS_MAX 512      /* contacts in it, all together */
 
