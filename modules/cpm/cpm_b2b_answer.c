@@ -236,7 +236,7 @@ static void unusable(
 			n, e == SDP_OK ? "no memory" : sdp_error_text(e));
 	stand(id, n, dlg);
 	s = cpm_session_lock(id);
-	pair = s && cpm_session_is_pair(s);
+	pair = s && cpm_session_in_pair(s, n);
 	if(s)
 		cpm_session_unlock(s);
 	if(pair) {

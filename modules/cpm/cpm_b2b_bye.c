@@ -13,10 +13,12 @@
 /* What the BYE means, decided under the lock. */
 struct bye
 {
-	bool held;  /* our 200 to the INVITE waited for its ACK */
-	bool all;   /* it ends the session */
-	bool over;  /* the leg was down already: nothing but an answer */
-	bool later; /* the answer waits for the recording */
+	bool held;      /* our 200 to the INVITE waited for its ACK */
+	bool all;       /* it ends the session */
+	unsigned other; /* of a pair whose copies go on: that leg ends */
+	bool parted;    /* likewise: the pair has ended */
+	bool over;      /* the leg was down already: nothing but an answer */
+	bool later;     /* the answer waits for the recording */
 };
 
 static void decide(cpm_session_t *s, cpm_leg_t *l, struct bye *b)
@@ -26,13 +28,23 @@ static void decide(cpm_session_t *s, cpm_leg_t *l, struct bye *b)
 			&& (l->state == CPM_L_INVITED || l->state == CPM_L_RINGING);
 
 	b->over = l->state == CPM_L_DOWN;
-	b->all = early || cpm_session_is_pair(s) || s->kind == CPM_UAS_FETCH;
+	b->all = early || cpm_session_in_pair(s, l->n) || s->kind == CPM_UAS_FETCH;
+	if(b->all && !early && cpm_session_is_pair(s) && s->winner
+			&& cpm_session_copies_left(s) && s->state != CPM_S_CLOSING
+			&& (l->n == CPM_IN || l->delivered)) {
+		b->all = false;
+		b->parted = true;
+		b->other = l->n == CPM_IN ? s->winner : CPM_IN;
+		/* he who has not got all of it yet is still served */
+		if(b->other != CPM_IN && !s->legs[b->other].delivered)
+			b->other = CPM_LEGS_MAX;
+	}
 	b->held = l->state == CPM_L_ANSWERED;
 	b->later = !b->over && !early && cpm_record_wanted(s);
 	if(early || b->over)
 		return;
 	cpm_leg_move(s, l, CPM_L_DOWN);
-	if(!b->all && l->n == CPM_IN && s->state != CPM_S_CLOSING)
+	if(!b->all && (l->n == CPM_IN || b->parted) && s->state != CPM_S_CLOSING)
 		cpm_session_move(s, CPM_S_LEFT);
 }
 
@@ -86,7 +98,10 @@ void cpm_bye(sip_msg_t *msg, const cpm_at_t *at)
 		return;
 	if(b.all)
 		cpm_b2b_end(at->id, CPM_END_BYE, at->n, reason);
-	else if(at->n == CPM_IN)
+	else if(b.parted) {
+		cpm_leg_end(at->id, b.other);
+		cpm_dlv_left(at->id, false);
+	} else if(at->n == CPM_IN)
 		cpm_dlv_left(at->id, false);
 	else
 		cpm_dlv_bye(at->id, at->n);

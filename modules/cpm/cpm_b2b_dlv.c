@@ -132,7 +132,8 @@ void cpm_dlv_ready(uint64_t id, unsigned n)
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
 	bool now = l && s->state != CPM_S_CLOSING
-			&& (l->instead_of || s->n_dlv == 1 || s->term);
+			&& (l->instead_of || s->n_dlv == 1 || s->term
+					|| cpm_session_is_copy(s, n));
 
 	if(s)
 		cpm_session_unlock(s);
@@ -297,6 +298,9 @@ void cpm_dlv_decide(uint64_t id)
 		return;
 	if(s->state != CPM_S_CLOSING && cpm_session_pending(s) == 0)
 		judge(s, &v);
+	/* the message is sent: what its sender's other clients get goes on */
+	if(s->n_done > 0 && cpm_session_copies_left(s))
+		v.end = CPM_END_N;
 	cpm_session_unlock(s);
 	if(v.leg) {
 		LM_INFO("session " CPM_ID_FMT ": no client takes it, goes on to the ISF"
@@ -400,13 +404,17 @@ void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 	cpm_dlv_t *d = s ? cpm_session_dlv(s, n) : NULL;
 	unsigned instead = 0;
 	struct lost lost = {{NULL, 0, 0, false}, {NULL, 0, 0, false}};
-	bool counts = false;
+	bool counts = false, copy = false;
 
 	if(d && d->state == CPM_V_PENDING && s->state != CPM_S_CLOSING) {
 		counts = true;
 		if(may_interwork(s, d, &f))
 			instead = replace(s, d, n);
-		if(instead == 0) {
+		copy = cpm_session_is_copy(s, n);
+		if(copy) {
+			d->state = CPM_V_FAILED;
+			s->n_copies_open--;
+		} else if(instead == 0) {
 			note_failure(s, d, &f);
 			copy_lost(s, d, &lost);
 		}
@@ -424,6 +432,11 @@ void cpm_dlv_failed(uint64_t id, unsigned n, const cpm_failure_t *given)
 				CPM_ID_ARG(id), n, f.code, instead);
 		cpm_media_add(id, instead);
 		return;
+	}
+	if(copy) {
+		cpm_stat_inc(CPM_STAT_DIRECT_FAILED);
+		LM_INFO("session " CPM_ID_FMT " leg %u: no copy, %d\n", CPM_ID_ARG(id),
+				n, f.code);
 	}
 	tell_lost(id, &lost, f.code);
 	cpm_media_leg_close(id, n);
@@ -455,7 +468,12 @@ static void decided_done(uint64_t id, unsigned n)
 
 	if(counts) {
 		d->state = CPM_V_DONE;
-		s->n_done++;
+		if(cpm_session_is_copy(s, n)) {
+			s->n_copies_open--;
+			cpm_stat_inc(CPM_STAT_DIRECT_OK);
+		} else {
+			s->n_done++;
+		}
 	}
 	if(s)
 		cpm_session_unlock(s);
@@ -467,11 +485,11 @@ void cpm_dlv_done(uint64_t id, unsigned n)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
-	bool pair = s && cpm_session_is_pair(s);
+	bool pair = s && cpm_session_in_pair(s, n);
 	bool fetched = s && s->kind == CPM_UAS_FETCH;
 	bool wait = false;
 
-	if(l && s->kind == CPM_UAS_MESSAGE)
+	if(l && s->kind == CPM_UAS_MESSAGE && !cpm_session_is_copy(s, n))
 		/* the answer to the BYE decides (OP-44) */
 		wait = l->state == CPM_L_UP || l->state == CPM_L_BYE;
 	if(s)
@@ -492,7 +510,8 @@ void cpm_dlv_hung_up(uint64_t id, unsigned n, int code)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
-	bool waits = l && s->kind == CPM_UAS_MESSAGE && l->delivered;
+	bool waits = l && s->kind == CPM_UAS_MESSAGE && l->delivered
+			&& !cpm_session_is_copy(s, n);
 
 	if(s)
 		cpm_session_unlock(s);

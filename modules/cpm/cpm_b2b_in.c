@@ -16,6 +16,7 @@
 #include "cpm_b2b_in.h"
 #include "cpm_b2b_text.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_isf.h"
 #include "cpm_pace.h"
 #include "cpm_req.h"
@@ -160,6 +161,8 @@ int cpm_b2b_begin(sip_msg_t *msg, cpm_session_t *s, unsigned wait_ms)
 	bool list, fetch = s->kind == CPM_UAS_FETCH;
 	int rc;
 
+	if(!s->term && (s->kind == CPM_UAS_INVITE || s->kind == CPM_UAS_MESSAGE))
+		cpm_direct_prepare(s, msg);
 	s->legs[CPM_IN].sock = msg->rcv.bind_address;
 	cpm_b2b_legs_init(s);
 	s->ring_at = s->created_ms + wait_ms;

@@ -15,6 +15,7 @@
 #include "cpm_b2b_in.h"
 #include "cpm_b2b_text.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_loop.h"
 #include "cpm_rcpts.h"
 #include "proto/cpim.h"
@@ -31,6 +32,7 @@ struct out
 	enum sdp_setup setup;
 	cpm_case_t session_case;
 	bool tls, sized;
+	bool copy; /* for another client of the sender */
 	uint64_t bytes;
 	uint32_t expires_s, min_se_s, sdp_version;
 };
@@ -78,6 +80,9 @@ static void headers(cpm_buf_t *b, const struct out *o)
 	cpm_buf_str(b, cpm_buf_get(&o->extra));
 	cpm_loop_add(b, o->session_case, cpm_buf_get(b),
 			cpm_strs_get(o->d.dlg, CPM_D_CALL_ID), (str){NULL, 0});
+	if(o->copy) /* it may come by the terminating half, which lets it pass */
+		cpm_loop_add(b, CPM_CASE_TERM, cpm_buf_get(b),
+				cpm_strs_get(o->d.dlg, CPM_D_CALL_ID), (str){NULL, 0});
 	/* OL-14: we refresh; Min-SE only where a 422 asked for it */
 	cpm_buf_fmt(
 			b, "Session-Expires: %" PRIu32 ";refresher=uac\r\n", o->expires_s);
@@ -92,7 +97,7 @@ static void add_body(
 	str list = cpm_strs_get(o->msg, CPM_T_LIST);
 	char mark[CPM_HEX_BUF];
 
-	if(list.len <= 0) {
+	if(list.len <= 0 || o->copy) {
 		cpm_buf_lit(h, "Content-Type: application/sdp\r\n");
 		cpm_buf_str(body, sdp);
 		return;
@@ -122,6 +127,8 @@ cpm_strs_t *cpm_local_with_sdp(const cpm_strs_t *local, str sdp)
 /* What the recipient gets, with a CPIM To of his own. */
 static uint64_t bytes_for(const cpm_session_t *s, const cpm_leg_t *l)
 {
+	if(cpm_session_is_copy(s, l->n)) /* and the end of the line */
+		return s->bytes + (uint64_t)cpm_direct_relay_line().len + 2;
 	if(!s->retarget)
 		return s->bytes;
 	return s->bytes - s->to_bytes
@@ -157,7 +164,10 @@ static int take(uint64_t id, unsigned n, struct out *o)
 		rc = -ENOTSUP;
 	else
 		rc = o->local && o->msg ? cpm_dialog_take(l, true, &o->d) : -ENOMEM;
-	if(s->rcpts && !l->isf)
+	o->copy = cpm_session_is_copy(s, n);
+	if(o->copy)
+		cpm_buf_str(&o->extra, cpm_rcpts_headers(s->copies, l->dlv - s->n_dlv));
+	else if(s->rcpts && !l->isf)
 		cpm_buf_str(&o->extra, cpm_rcpts_headers(s->rcpts, l->dlv));
 	if(o->extra.bad)
 		rc = -ENOMEM;

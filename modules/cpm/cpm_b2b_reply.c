@@ -32,7 +32,8 @@ static void provisional(uint64_t id, unsigned n, sip_msg_t *rpl, int code)
 	if(l && l->state == CPM_L_INVITED)
 		cpm_leg_move(s, l, CPM_L_RINGING);
 	/* of a list's recipients the first one that rings is all he hears */
-	pass = pass && l && l->state == CPM_L_RINGING && s->state == CPM_S_CALLING
+	pass = pass && l && !cpm_session_is_copy(s, n) && l->state == CPM_L_RINGING
+			&& s->state == CPM_S_CALLING
 			&& (s->n_dlv == 1 || s->legs[CPM_IN].state == CPM_L_INVITED);
 	cpm_session_unlock(s);
 	cpm_dlv_unpace(id, n);

@@ -137,13 +137,21 @@ cpm_strs_t *cpm_text_session(sip_msg_t *msg, str v[CPM_T_N])
 
 void cpm_dest_take(const cpm_session_t *s, const cpm_leg_t *l, cpm_dest_t *out)
 {
-	*out = (cpm_dest_t){.isf = l->isf, .keep_to = s->term};
+	const cpm_rcpts_t *r = s->rcpts;
+	unsigned i = l->dlv;
+	bool copy = cpm_session_is_copy(s, l->n);
+
+	*out = (cpm_dest_t){.isf = l->isf, .keep_to = s->term || copy};
+	if(copy) {
+		r = s->copies;
+		i -= s->n_dlv;
+	}
 	/* whoever is behind the ISF is the user, not one of his clients */
-	if(s->rcpts == NULL || (s->term && l->isf))
+	if(r == NULL || (s->term && l->isf))
 		return;
-	cpm_buf_str(&out->uri, cpm_rcpts_uri(s->rcpts, l->dlv));
-	cpm_buf_str(&out->routes, cpm_rcpts_routes(s->rcpts, l->dlv));
-	cpm_buf_str(&out->next_hop, cpm_rcpts_next_hop(s->rcpts, l->dlv));
+	cpm_buf_str(&out->uri, cpm_rcpts_uri(r, i));
+	cpm_buf_str(&out->routes, cpm_rcpts_routes(r, i));
+	cpm_buf_str(&out->next_hop, cpm_rcpts_next_hop(r, i));
 }
 
 void cpm_dest_drop(cpm_dest_t *d)

@@ -40,7 +40,7 @@ struct cpm_direct_who
 };
 
 static char line_buf[LINE_BUF];
-static str line;
+static str line, relay_line;
 
 int cpm_direct_init(void)
 {
@@ -68,7 +68,17 @@ int cpm_direct_init(void)
 		return -1;
 	}
 	line = (str){line_buf, n};
+	/* the relay writes one line: under a prefix that senders declare */
+	relay_line = line;
+	for(int i = 0; i < n; i++)
+		if(line.s[i] == '\n')
+			relay_line = (str){line.s + i + 1, n - i - 1};
 	return 0;
+}
+
+str cpm_direct_relay_line(void)
+{
+	return relay_line;
 }
 
 str cpm_direct_cpim_line(void)

@@ -20,8 +20,10 @@ typedef struct cpm_direct cpm_direct_t;
 /* Make the line that says what a copy is; in mod_init: 0 or -1. */
 int cpm_direct_init(void);
 
-/* The same without the end of its last line, for the relay: "cpim_add". */
+/* It, without the end of its last line; and as the relay is told ("cpim_add"):
+ * without the declaration of a prefix. */
 str cpm_direct_cpim_line(void);
+str cpm_direct_relay_line(void);
 
 /* ---- to whom (cpm_direct.c) ---- */
 

@@ -11,6 +11,7 @@
 #include "../../core/dprint.h"
 #include "cpm_b2b.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_link.h"
 #include "cpm_push.h"
 #include "cpm_switch.h"
@@ -52,13 +53,15 @@ static void on_delivered(uint64_t id, unsigned n, json_int_t bytes)
 
 	if(l) {
 		l->delivered = true;
-		if(bytes > 0)
+		if(bytes > 0 && !cpm_session_is_copy(s, n))
 			s->bytes = (uint64_t)bytes;
 	}
 	if(s)
 		cpm_session_unlock(s);
-	if(l)
+	if(l) {
+		cpm_direct_begin(id);
 		cpm_dlv_done(id, n);
+	}
 }
 
 static void on_failed(
@@ -70,7 +73,7 @@ static void on_failed(
 	bool news = l && !l->failed && !l->delivered && s->state != CPM_S_CLOSING
 			&& !(n == CPM_IN && s->keep && s->received);
 	bool fetched = s && s->kind == CPM_UAS_FETCH;
-	bool all = news && (n == CPM_IN || cpm_session_is_pair(s));
+	bool all = news && (n == CPM_IN || cpm_session_in_pair(s, n));
 
 	if(news)
 		l->failed = true;
@@ -158,6 +161,8 @@ static void on_event(const char *type, const json_t *params)
 		return; /* of an earlier life: the comparison closes it */
 	if(strcmp(type, "session.idle") == 0)
 		on_idle(id);
+	else if(strcmp(type, "message.started") == 0)
+		cpm_direct_begin(id);
 	else if(strcmp(type, "message.received") == 0)
 		on_received(id, true);
 	else if(strcmp(type, "message.aborted") == 0)

@@ -164,7 +164,8 @@ static cpm_strs_t *reason_for(const cpm_session_t *s, const cpm_leg_t *l)
 
 	if(s->reason)
 		return cpm_strs_copy(s->reason);
-	made = cpm_strs_new(l->delivered ? &done : &bad, 1);
+	made = cpm_strs_new(
+			l->delivered || (l->n == CPM_IN && s->n_done) ? &done : &bad, 1);
 	copy = cpm_strs_copy(made);
 	cpm_strs_free(&made);
 	return copy;

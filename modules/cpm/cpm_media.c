@@ -13,6 +13,7 @@
 #include "../../core/dprint.h"
 #include "cpm_b2b_ok.h"
 #include "cpm_conf.h"
+#include "cpm_direct.h"
 #include "cpm_rcpts.h"
 #include "cpm_record.h"
 #include "cpm_term_int.h"
@@ -57,10 +58,12 @@ json_t *cpm_media_leg(uint64_t id, unsigned n)
 	char name[CPM_LEG_NAME];
 	cpm_buf_t to = {0};
 	bool takes; /* the peer gets, the relay sends */
+	bool copy;  /* OL-28 */
 	json_t *leg;
 
 	takes = n != CPM_IN || (s && s->kind == CPM_UAS_FETCH);
-	if(l && n != CPM_IN && s->retarget)
+	copy = s && cpm_session_is_copy(s, n);
+	if(l && n != CPM_IN && s->retarget && !copy)
 		cpm_buf_str(&to, cpm_rcpts_uri(s->rcpts, l->dlv));
 	if(s)
 		cpm_session_unlock(s);
@@ -71,7 +74,12 @@ json_t *cpm_media_leg(uint64_t id, unsigned n)
 			|| (to.len > 0
 					&& json_object_set_new(
 							   leg, "cpim_to", cpm_media_text(cpm_buf_get(&to)))
-							< 0)) {
+							< 0)
+			|| (copy
+					&& (json_object_set_new(leg, "copy", json_true()) < 0
+							|| json_object_set_new(leg, "cpim_add",
+									   cpm_media_text(cpm_direct_relay_line()))
+									< 0))) {
 		json_decref(leg);
 		leg = NULL;
 	}
@@ -309,7 +317,8 @@ int cpm_media_create(uint64_t id)
 		return -ENOENT;
 	/* who answers late gets all of it, and nobody waits for the slowest */
 	c.stored = s->kind == CPM_UAS_STORE || s->kind == CPM_UAS_FETCH;
-	s->keep = s->n_dlv > 1 || s->content != NULL || s->term || c.stored;
+	s->keep = s->n_dlv > 1 || s->content != NULL || s->term || c.stored
+			|| s->direct;
 	c.keep = s->keep;
 	c.in = s->kind == CPM_UAS_INVITE || s->kind == CPM_UAS_FETCH;
 	c.legs = s->n_first = (uint16_t)first_legs(s);

@@ -18,7 +18,7 @@ void cpm_media_leg_lost(uint64_t id, unsigned n, cpm_end_t why)
 	cpm_session_t *s = cpm_session_lock(id);
 	bool all = s
 			&& (n == CPM_IN || why == CPM_END_RELAY_LOST
-					|| cpm_session_is_pair(s));
+					|| cpm_session_in_pair(s, n));
 
 	if(s)
 		cpm_session_unlock(s);

@@ -15,6 +15,7 @@
 #include "cpm_conf.h"
 #include "cpm_fanout.h"
 #include "cpm_push_int.h"
+#include "cpm_notice.h"
 #include "cpm_stats.h"
 #include "cpm_term.h"
 #include "cpm_term_rcpts.h"
@@ -236,7 +237,7 @@ static void on_settled(int rc, uint64_t tag, int n)
 void cpm_push_settle(uint64_t tag)
 {
 	cpm_push_t *p = cpm_push_lock(tag);
-	char ref[CPM_DEFERRED_REF_BUF];
+	char ref[CPM_DEFERRED_REF_BUF], who[CPM_USER_BUF];
 	cpm_deferred_settle_t s;
 	int rc;
 
@@ -249,7 +250,10 @@ void cpm_push_settle(uint64_t tag)
 			.retry_ms = p->retry_ms,
 			.code = p->code,
 			.permanent = p->permanent};
+	snprintf(who, sizeof(who), "%s", p->user);
 	cpm_push_unlock(p);
+	if(s.outcome == CPM_OUT_RETRY)
+		cpm_notice_unpushed((str){who, (int)strlen(who)});
 	rc = cpm_deferred_settle(&s, on_settled, tag, 0);
 	if(rc < 0)
 		on_settled(-ENOTCONN, tag, 0);

@@ -14,6 +14,7 @@
 #include "../../core/dprint.h"
 #include "../../core/locking.h"
 #include "../../core/mem/shm_mem.h"
+#include "cpm_direct.h"
 #include "cpm_pace.h"
 #include "cpm_rcpts.h"
 #include "cpm_sip.h"
@@ -179,6 +180,9 @@ void cpm_session_free(cpm_session_t *s)
 	cpm_strs_free(&s->defer_text);
 	if(s->rcpts)
 		shm_free(s->rcpts);
+	if(s->copies)
+		shm_free(s->copies);
+	cpm_direct_who_free(s->direct);
 	if(s->pace)
 		cpm_pace_free(s->pace);
 	if(s->content)
@@ -319,11 +323,42 @@ int cpm_session_dlv_set(cpm_session_t *s, struct cpm_rcpts *rcpts)
 	return 0;
 }
 
+unsigned cpm_session_copies_add(cpm_session_t *s, struct cpm_rcpts *rcpts)
+{
+	size_t n = s->n_dlv, all = n + rcpts->n;
+	unsigned first = s->n_legs;
+	cpm_dlv_t *dlv;
+
+	if(s->n_copies > 0 || s->n_legs + rcpts->n > CPM_LEGS_MAX)
+		return 0;
+	dlv = shm_malloc(all * sizeof(*dlv));
+	if(dlv == NULL)
+		return 0;
+	memset(dlv, 0, all * sizeof(*dlv));
+	memcpy(dlv, s->dlv, n * sizeof(*dlv));
+	shm_free(s->dlv);
+	s->dlv = dlv;
+	for(unsigned i = 0; i < rcpts->n; i++) {
+		cpm_leg_t *l = cpm_session_leg_add(s, (unsigned)n + i);
+
+		if(l == NULL)
+			break; /* the others get none */
+		dlv[n + i].leg = l->n;
+		dlv[n + i].interworked = true; /* it is not for the ISF */
+		s->n_copies++;
+		s->n_copies_open++;
+	}
+	if(s->n_copies == 0)
+		return 0;
+	s->copies = rcpts;
+	return first;
+}
+
 cpm_dlv_t *cpm_session_dlv(cpm_session_t *s, unsigned n)
 {
 	cpm_leg_t *l = n == CPM_IN ? NULL : cpm_session_leg(s, n);
 
-	if(l == NULL || l->dlv >= s->n_dlv || s->dlv[l->dlv].leg != n)
+	if(l == NULL || l->dlv >= s->n_dlv + s->n_copies || s->dlv[l->dlv].leg != n)
 		return NULL;
 	return &s->dlv[l->dlv];
 }

@@ -248,6 +248,9 @@ typedef struct cpm_session
 	uint16_t n_done;     /* of them delivered */
 	uint16_t n_failed;   /* of them failed */
 	uint16_t n_in[CPM_L_NSTATES]; /* legs in each state */
+	uint16_t n_copies;            /* for the sender's other clients: deliveries
+								   * behind the n_dlv */
+	uint16_t n_copies_open;       /* of them not decided */
 	uint16_t n_first;             /* outbound legs that session.create named */
 	uint16_t add_next;            /* next leg to ask the relay for; 0 none */
 	uint16_t n_byes;              /* BYEs whose 200 waits for the recording */
@@ -263,6 +266,7 @@ typedef struct cpm_session
 	bool received;        /* the relay has the whole message */
 	bool retarget;        /* each recipient gets a CPIM To of his own */
 	bool stay;            /* under construction: unlock must not free it */
+	bool copies_begin;    /* the clients for copies are being chosen */
 	bool term;            /* the deliveries are clients of one user */
 	bool choosing;        /* the user's clients are not known yet */
 	bool isf_hint;        /* a client failed in a way that the ISF may mend */
@@ -292,14 +296,17 @@ typedef struct cpm_session
 	cpm_strs_t *reason;      /* one text: Reason value for our BYEs, owned */
 	struct cpm_rcpts *rcpts; /* the recipients in the deliveries' order, one
 							  * block, owned; NULL: CPM_T_TARGET alone */
-	struct cpm_pace *pace;   /* made, but not started; owned */
-	cpm_strs_t *defer_text;  /* CPM_DT_*, owned; NULL: CPM_F_OFF */
+	struct cpm_direct_who *direct; /* whose other clients get copies, not begun
+									* yet; owned; NULL: nobody's */
+	struct cpm_rcpts *copies;      /* the clients who get them, owned */
+	struct cpm_pace *pace;         /* made, but not started; owned */
+	cpm_strs_t *defer_text;        /* CPM_DT_*, owned; NULL: CPM_F_OFF */
 	char *content; /* CPM_UAS_MESSAGE: what is to be sent, owned; freed when the
 					* relay has it */
 	uint32_t content_n;  /* its bytes */
 	uint32_t to_bytes;   /* of them its CPIM To; with retarget */
 	uint32_t content_at; /* of them handed to the relay */
-	cpm_dlv_t *dlv;      /* n_dlv, owned */
+	cpm_dlv_t *dlv;      /* n_dlv and n_copies, owned */
 	cpm_leg_t *legs;     /* n_legs, owned; moves when it grows */
 } cpm_session_t;
 
@@ -350,6 +357,29 @@ cpm_leg_t *cpm_session_leg_add(cpm_session_t *s, unsigned dlv);
  */
 int cpm_session_dlv_set(cpm_session_t *s, struct cpm_rcpts *rcpts);
 
+/**
+ * Copies for other clients of the sender: further deliveries, each with its
+ * leg, that the sender's answer does not depend on.
+ *
+ * @param rcpts taken over on success
+ *
+ * @return number of the first leg; 0: no memory, or it has some
+ */
+unsigned cpm_session_copies_add(cpm_session_t *s, struct cpm_rcpts *rcpts);
+
+/* Is leg n one of a copy? */
+static inline bool cpm_session_is_copy(const cpm_session_t *s, unsigned n)
+{
+	return n != CPM_IN && n < s->n_legs && s->legs[n].dlv >= s->n_dlv
+			&& s->n_copies > 0;
+}
+
+/* Are there copies under way, or still to begin? */
+static inline bool cpm_session_copies_left(const cpm_session_t *s)
+{
+	return s->direct || s->copies_begin || s->n_copies_open > 0;
+}
+
 /* The delivery that leg n serves now; NULL: none, or another leg does. */
 cpm_dlv_t *cpm_session_dlv(cpm_session_t *s, unsigned n);
 
@@ -371,7 +401,14 @@ static inline bool cpm_session_delivered(const cpm_session_t *s)
  * ends the other. */
 static inline bool cpm_session_is_pair(const cpm_session_t *s)
 {
-	return s->n_dlv == 1 && s->kind == CPM_UAS_INVITE && !s->term;
+	return s->n_dlv == 1 && s->kind == CPM_UAS_INVITE && !s->term
+			&& s->state != CPM_S_LEFT;
+}
+
+/* Is leg n one of those two? */
+static inline bool cpm_session_in_pair(const cpm_session_t *s, unsigned n)
+{
+	return cpm_session_is_pair(s) && !cpm_session_is_copy(s, n);
 }
 
 /* Move; an illegal move is refused and logged: 0 or -EINVAL. */

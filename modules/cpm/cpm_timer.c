@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Everything that happens by the clock: a process of its own that wakes once a
- * second (and one for pushes, ten times), asks the table what is due and does it. Ringing, missing ACK, silent
- * media, session timers (refresh by UPDATE or re-INVITE, RFC 4028 section 7.4
- * and 10), sessions marked for their end, and the watchdog.
+ * second (and one for pushes, ten times), asks the table what is due and does
+ * it. Ringing, missing ACK, silent media, session timers (refresh by UPDATE or
+ * re-INVITE, RFC 4028 section 7.4 and 10), sessions marked for their end, and
+ * the watchdog.
  */
 #include <string.h>
 
@@ -86,7 +87,7 @@ static bool refreshed(cpm_leg_t *l, const cpm_timer_hdr_t *th, int code)
 static void dialog_over(uint64_t id, unsigned n, cpm_end_t why)
 {
 	cpm_session_t *s = cpm_session_lock(id);
-	bool all = s && cpm_session_is_pair(s), left = false;
+	bool all = s && cpm_session_in_pair(s, n), left = false;
 
 	if(s && !all && n == CPM_IN) {
 		left = s->state == CPM_S_UP && s->received;

@@ -30,7 +30,8 @@ static const char script[] =
 		"modparam(\"cpm\", \"trusted_peers\", \"%s\")\n"
 		"modparam(\"cpm\", \"exploder_uri\", \"sip:exploder@cpm.test\")\n"
 		"modparam(\"cpm\", \"contacts\", \"usrloc\")\n"
-		"modparam(\"cpm\", \"client_target\", \"gruu\")\n%s\n"
+		"modparam(\"cpm\", \"client_target\", \"gruu\")\n"
+		"modparam(\"cpm\", \"outbound_proxy\", \"sip:%s:5060\")\n%s\n"
 		"request_route {\n"
 		"	if(is_method(\"CANCEL\")) {\n"
 		"		cpm_cancel();\n		exit;\n	}\n"
@@ -88,7 +89,8 @@ void own_start(struct own *o, const char *params, const char *before)
 	f = fopen(test_path("own.cfg"), "w");
 	cr_assert(f != NULL);
 	fprintf(f, script, o->lab->core_ip, o->lab->pf_ip, bin, o->lab->cpm_ctl,
-			o->lab->relay_sock, o->lab->pf_ip, o->lab->core_ip, params, before);
+			o->lab->relay_sock, o->lab->pf_ip, o->lab->core_ip, o->lab->core_ip,
+			params, before);
 	fclose(f);
 	o->ua = ua_open(o->lab->core_ip, o->lab->pf_ip);
 	spawn(o);
