@@ -236,8 +236,9 @@ static int begin(sip_msg_t *msg, cpm_invite_t *in, str dest)
 			CPM_ID_ARG(id), STR_FMT(&msg->callid->body), in->sdp.file_size,
 			STR_FMT(&get_from(msg)->uri), STR_FMT(&dest), list ? n : 1);
 	if(s == NULL
-			|| cpm_b2b_begin(
-					   msg, s, (unsigned)cpm_conf.ring_timeout + RING_SPARE_MS)
+			|| cpm_b2b_begin(msg, s,
+					   (unsigned)(cpm_conf.ring_timeout + cpm_conf.ring_spare)
+							   + RING_SPARE_MS)
 					< 0) {
 		LM_ERR("session " CPM_ID_FMT ": out of memory\n", CPM_ID_ARG(id));
 		cpm_stat_inc(CPM_STAT_F_MEMORY);

@@ -188,7 +188,10 @@ static int take(uint64_t id, unsigned n, struct out *o)
 			cpm_session_move(s, CPM_S_CALLING);
 		if(l->state == CPM_L_IDLE)
 			cpm_leg_move(s, l, CPM_L_INVITED);
-		l->ring_at = cpm_now_ms() + (uint64_t)cpm_conf.ring_timeout;
+		l->ring_at = cpm_now_ms() + (uint64_t)cpm_conf.ring_timeout
+				+ (s->term || s->kind == CPM_UAS_STORE
+								? 0
+								: (uint64_t)cpm_conf.ring_spare);
 		l->placed = false;
 	}
 	cpm_session_unlock(s);

@@ -95,6 +95,7 @@ param_export_t cpm_params[] = {
 		{"session_expires", PARAM_INT, &cpm_conf.session_expires},
 		{"min_se", PARAM_INT, &cpm_conf.min_se},
 		{"ring_timeout", PARAM_INT, &cpm_conf.ring_timeout},
+		{"ring_spare", PARAM_INT, &cpm_conf.ring_spare},
 		{"switch_timeout", PARAM_INT, &cpm_conf.switch_timeout},
 		{"max_message", PARAM_INT, &cpm_conf.max_message},
 		{"pager_limit", PARAM_INT, &cpm_conf.pager_limit},
@@ -182,6 +183,7 @@ static int check_numbers(void)
 	bad |= check_range("session_expires", cpm_conf.session_expires,
 			cpm_conf.min_se, 1799); /* below 1800: OL-14 */
 	bad |= check_range("ring_timeout", cpm_conf.ring_timeout, 100, 180000);
+	bad |= check_range("ring_spare", cpm_conf.ring_spare, 0, 60000);
 	/* timer F of the sender is 32 s */
 	bad |= check_range("switch_timeout", cpm_conf.switch_timeout, 1000, 30000);
 	bad |= check_range("version_required", cpm_conf.version_required, 0, 1);

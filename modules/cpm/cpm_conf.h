@@ -84,6 +84,7 @@ typedef struct cpm_conf
 	int session_expires; /* s, RFC 4028 */
 	int min_se;          /* s, RFC 4028 */
 	int ring_timeout;    /* ms a client may ring */
+	int ring_spare;      /* ms more, in the originating role */
 	int switch_timeout;  /* ms until a MESSAGE that became large is answered */
 
 	/* messages */

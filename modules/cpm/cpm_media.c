@@ -274,7 +274,8 @@ static json_t *content_json(const struct create *c)
 static json_int_t setup_ms(unsigned n_dlv)
 {
 	json_int_t turns = n_dlv / (unsigned)cpm_conf.exploder_parallel;
-	json_int_t ms = cpm_conf.ring_timeout + SETUP_SPARE_MS + turns * TURN_MS;
+	json_int_t ms = cpm_conf.ring_timeout + cpm_conf.ring_spare + SETUP_SPARE_MS
+			+ turns * TURN_MS;
 
 	return ms < SETUP_MAX_MS ? ms : SETUP_MAX_MS;
 }

@@ -129,6 +129,7 @@ cpm_start() {
 		*) echo "lab $N: LAB_CONTACTS is reg, usrloc or none" >&2; return 1 ;;
 		esac
 		echo "#!define RING_TIMEOUT $LAB_RING_MS"
+		echo "#!define RING_SPARE $LAB_RING_SPARE_MS"
 		echo "#!define MAX_RECIPIENTS $LAB_MAX_RECIPIENTS"
 		echo "#!define INTERWORKING $LAB_INTERWORKING"
 		echo "children=$LAB_CPM_CHILDREN"
