@@ -234,6 +234,25 @@ void claim_release(struct claim *c)
 	store_settle(c->w->store, &s, on_released, c);
 }
 
+static void on_left(void *arg, int rc, const struct store_result *res)
+{
+	struct claim *c = arg;
+
+	(void)rc; /* it has been settled already: all the better */
+	(void)res;
+	c->n_jobs--;
+	claim_done(c);
+}
+
+/* What was claimed by the module is the module's to settle; when it has died
+ * meanwhile, nobody need wait for the rest of the lease. */
+static void leave_to_module(struct claim *c)
+{
+	c->state = CLAIM_LOST;
+	c->n_jobs++;
+	store_renew(c->w->store, c->ref, c->fence, CLAIM_SETTLE_MS, on_left, c);
+}
+
 void claim_leave(struct claim *c)
 {
 	bool source = c->s != NULL;
@@ -241,9 +260,8 @@ void claim_leave(struct claim *c)
 	c->left = true;
 	c->m = NULL;
 	c->s = NULL;
-	/* What was claimed by the module is the module's to settle. */
 	if(source && c->state == CLAIM_HELD)
-		c->state = CLAIM_LOST;
+		leave_to_module(c);
 	else
 		claim_release(c);
 	if(c->state == CLAIM_WAITING || c->state == CLAIM_FILING)

@@ -20,6 +20,7 @@ struct leg;
 
 /* A claim of ours is for so long, and renewed after so long; ms. */
 #define CLAIM_LEASE_MS 60000
+#define CLAIM_SETTLE_MS 5000 /* of the module, when its session has ended */
 #define CLAIM_RENEW_MS 20000
 
 enum claim_state
