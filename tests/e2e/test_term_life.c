@@ -287,7 +287,7 @@ static void killed_under(const char *part, bool ringing)
 			? client_receive(lab, "bob", "--ring", "60000", NULL)
 			: client_receive(lab, "bob", "--rate", "20000", NULL);
 	struct proc *alice = client_send(
-			lab, "alice", "--to", BOB, "--file", file, "--timeout", "15", NULL);
+			lab, "alice", "--to", BOB, "--file", file, "--timeout", "5", NULL);
 	int code;
 
 	proc_event(bob, "invited", 15000);
