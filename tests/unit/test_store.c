@@ -219,8 +219,8 @@ BOTH(a_message_born_in_delivery_has_a_fence_and_returns_when_settled)
 
 BOTH(a_users_quota_refuses_his_messages_alone)
 {
+	char *ref, *p = pattern(100000);
 	struct store_put m;
-	char *ref;
 
 	r->conf.user_messages = 2;
 	ref = rig_stored(r, BOB, 1);
@@ -239,15 +239,16 @@ BOTH(a_users_quota_refuses_his_messages_alone)
 	r->conf.user_messages = 0;
 	r->conf.user_bytes = 100;
 	m = rig_message(BOB, 4);
-	cr_assert_eq(rig_put(r, &m, pattern(91), 91), -EDQUOT);
-	cr_assert_eq(rig_put(r, &m, pattern(90), 90), 0);
+	cr_assert_eq(rig_put(r, &m, p, 91), -EDQUOT);
+	cr_assert_eq(rig_put(r, &m, p, 90), 0);
 	/* And a large one leaves nothing. */
 	r->conf.user_bytes = 100000;
 	m = rig_message(BOB, 5);
-	cr_assert_eq(rig_put(r, &m, pattern(100000), 100000), -EDQUOT);
+	cr_assert_eq(rig_put(r, &m, p, 100000), -EDQUOT);
 	cr_assert_eq(count(r, BOB), 3);
 	if(r->conf.backend == STORE_SQLITE)
 		cr_assert_eq(rig_bodies(r), 0);
+	free(p);
 }
 
 BOTH(a_full_store_refuses_and_goes_on_with_what_it_has)
