@@ -13,6 +13,7 @@
 #include "cpm_link.h"
 #include "cpm_notice.h"
 #include "cpm_pace.h"
+#include "cpm_push.h"
 #include "cpm_session.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
@@ -37,9 +38,9 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 	cpm_pace_load(&in_flight, &waiting);
 	rpc->struct_add(st, "ddd", "sessions", (int)cpm_session_count(), "link_up",
 			cpm_link_is_up(), "link_pending", cpm_link_pending());
-	rpc->struct_add(st, "ddd", "exploder_in_flight", (int)in_flight,
+	rpc->struct_add(st, "dddd", "exploder_in_flight", (int)in_flight,
 			"exploder_waiting", (int)waiting, "subscriptions",
-			(int)cpm_notice_count());
+			(int)cpm_notice_count(), "push_users", (int)cpm_push_count());
 	for(int i = 0; i < CPM_STAT_N; i++)
 		rpc->struct_add(st, "j", cpm_stat_name(i), cpm_stat_get(i));
 	for(unsigned i = 0; cpm_reject_info(i, &r) == 0; i++)

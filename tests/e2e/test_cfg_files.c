@@ -70,7 +70,7 @@ static void starts(struct lab *lab, struct ua *ua, const char *file)
 	answers(lab, ua, "MESSAGE", 403); /* a stranger */
 	cr_assert(strstr(lab_rpc(lab, "cpm", "cpm.relays"), "owner: pf1"));
 	proc_signal(p, 15);
-	proc_wait(p, 10000);
+	proc_wait(p, 30000);
 }
 
 E2E_TEST(cfg_files, start_with_an_operators_values,

@@ -105,7 +105,7 @@ static void be_recipients(struct crowd *w)
 static void serve(struct crowd *w, const char *uris)
 {
 	w->a = many_invite(w->ua, uris, NULL);
-	for(int i = 0; i < 3000 && w->hung_up < N; i++) {
+	for(int i = 0; i < 3000 && (w->hung_up < N || w->acked < N); i++) {
 		answer_invites(w);
 		be_sender(w);
 		be_recipients(w);
