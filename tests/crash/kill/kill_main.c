@@ -22,7 +22,7 @@
 #define FEEDERS 6
 #define LARGE_FEEDERS 4
 #define TAKERS 3
-#define DRAIN_MS 120000
+#define DRAIN_MS 60000
 
 struct world world;
 
@@ -231,6 +231,14 @@ int main(int argc, char **argv)
 	int stored = book_open();
 
 	rc = drain(argv[1], &pid);
+	if(rc == 0 && book_open() > 0) {
+		/* not lost, perhaps: a claim may be held by a session that lives on */
+		printf("%s: %d still stored after %d s; once more with a new start\n",
+				what, book_open(), DRAIN_MS / 1000);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		rc = drain(argv[1], &pid);
+	}
 	world.taking = false;
 	for(int i = FEEDERS + LARGE_FEEDERS; i < n; i++)
 		pthread_join(threads[i], NULL);
