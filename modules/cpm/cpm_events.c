@@ -70,9 +70,9 @@ static void on_failed(
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_leg_t *l = s ? cpm_session_leg(s, n) : NULL;
 	/* who has sent or got all of it may go as he likes */
-	bool news = l && !l->failed && !l->delivered && s->state != CPM_S_CLOSING
-			&& !(n == CPM_IN && s->keep && s->received);
 	bool fetched = s && s->kind == CPM_UAS_FETCH;
+	bool news = l && !l->failed && !l->delivered && s->state != CPM_S_CLOSING
+			&& !(n == CPM_IN && s->keep && s->received && !fetched);
 	bool all = news && (n == CPM_IN || cpm_session_in_pair(s, n));
 
 	if(news)

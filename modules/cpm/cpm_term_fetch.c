@@ -76,13 +76,21 @@ static str reference(sip_msg_t *msg)
 
 /* ---- whose it may be ---- */
 
+static bool has_name(struct slice all, const char *name)
+{
+	while(all.n > 0)
+		if(slice_eq(slice_cut(all, ' ', &all), slice_str(name)))
+			return true;
+	return false;
+}
+
 /* His names, one behind the other with blanks, in private memory. */
 static void add_name(cpm_buf_t *b, str uri)
 {
 	char name[CPM_USER_BUF];
 	int n = uri.len > 0 ? cpm_user_name(uri, name) : -1;
 
-	if(n <= 0)
+	if(n <= 0 || has_name(cpm_slice_of(cpm_buf_get(b)), name))
 		return;
 	cpm_buf_lit(b, b->len ? " " : "");
 	cpm_buf_add(b, name, n);
@@ -133,6 +141,14 @@ static const char *why_not(cpm_link_rc_t rc, int code)
 															: "relay";
 }
 
+/* Its lifetime is: its sender is being told. */
+static bool is_over(const json_t *m)
+{
+	const char *state = json_string_value(json_object_get(m, "state"));
+
+	return state && strcmp(state, "expiring") == 0;
+}
+
 static void on_claimed(
 		cpm_link_rc_t rc, int code, const json_t *result, uint64_t id, int leg)
 {
@@ -163,6 +179,8 @@ static void on_claimed(
 	}
 	if(!go)
 		cpm_fetch_over(id); /* cancelled meanwhile */
+	else if(is_over(m))
+		give_up(id, "ref");
 	else if(cpm_media_create(id) < 0)
 		cpm_b2b_end(id, CPM_END_RELAY_AWAY, CPM_IN, (str){NULL, 0});
 }

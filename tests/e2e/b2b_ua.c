@@ -399,6 +399,18 @@ void call_ack(struct call *c)
 					c->remote, c->call_id));
 }
 
+void call_ack_refusal(struct call *c, const struct sip *refusal)
+{
+	ua_send(c->ua,
+			fmt("ACK %s SIP/2.0\n"
+				"Via: SIP/2.0/UDP %s:5060;branch=%s\n"
+				"Max-Forwards: 70\nFrom: %s\nTo: %s\nCall-ID: %s\n"
+				"CSeq: 1 ACK\nContent-Length: 0\n\n",
+					strndup(c->invite + 7, strcspn(c->invite + 7, " ")),
+					c->ua->ip, c->branch, c->local, sip_hdr(refusal, "To"),
+					c->call_id));
+}
+
 void call_cancel(struct call *c)
 {
 	ua_send(c->ua,

@@ -110,6 +110,8 @@ void call_invite_again(struct call *c);
 struct sip *call_answered(struct call *c, int timeout_ms);
 void call_ack(struct call *c);
 void call_cancel(struct call *c);
+/* ACK of a refusal: of the INVITE's own transaction. */
+void call_ack_refusal(struct call *c, const struct sip *refusal);
 
 /* A request within the dialog, of either side; headers with \n each. */
 void call_request(struct call *c, const char *method, const char *headers,

@@ -60,9 +60,7 @@ struct sip *term_refused(struct own *o, const struct invite_opt *opt, int code)
 	struct sip *m = ua_wait(o->ua, fmt("%d/INVITE", code), a->call_id, 6000);
 
 	cr_assert_eq(ua_count(o->ua, "INVITE", NULL), before);
-	a->remote = sip_hdr(m, "To");
-	a->target = "sip:bob@cpm.test";
-	call_ack(a);
+	call_ack_refusal(a, m);
 	return m;
 }
 

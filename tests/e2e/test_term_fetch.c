@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A client asks for one stored message by an INVITE to the deferred messages
+ * function (cpm_term_fetch.c): its owner gets it, nobody else, and what was not
+ * taken is still there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay_defer.h"
+#include "term_flow.h"
+
+E2E_SUITE(term_fetch);
+
+#define SIZE 20000
+#define FUNCTION "sip:deferred@cpm.test"
+
+static struct own o;
+static struct rig relay;
+static int ctl;
+static char *body;
+
+static void end(void)
+{
+	lab_idle(o.lab, 8000);
+	free(body);
+}
+
+static json_t *stored(void)
+{
+	json_t *a = ctl_call(ctl, "deferred.list", "{}");
+
+	return json_object_get(json_object_get(a, "result"), "messages");
+}
+
+static void stored_are(size_t n)
+{
+	cr_assert_eq(json_array_size(stored()), n);
+}
+
+/* A message for bob, who is not there; its reference. */
+static const char *begin(void)
+{
+	struct call *a;
+	struct sip *ok;
+
+	term_start(&o, "modparam(\"cpm\", \"deferred_uri\", \"" FUNCTION "\")\n");
+	relay = (struct rig){.ip = o.lab->pf_ip, .sock = o.lab->relay_sock};
+	ctl = ctl_hello_fd(&relay);
+	body = content_make(SIZE);
+	a = term_invite(&o, NULL);
+	ok = call_answered(a, 6000);
+	call_ack(a);
+	raw_close(term_send(&o, a, ok, body, SIZE, 200));
+	term_bye(a);
+	lab_idle(o.lab, 8000);
+	return strdup(json_string_value(
+			json_object_get(json_array_get(stored(), 0), "ref")));
+}
+
+static const char *receiving(const char *dir)
+{
+	const char *sdp = sdp_answer("actpass"), *at = strstr(sdp, "recvonly");
+
+	return fmt("%.*s%s%s", (int)(at - sdp), sdp, dir, at + 8);
+}
+
+/* The INVITE of a user for it. */
+static struct call *ask(const char *who, const char *ruri, const char *dir)
+{
+	return call_invite(o.ua,
+			&(struct invite_opt){.to = ruri,
+					.sdp = receiving(dir),
+					.headers = fmt(
+							"P-Asserted-Identity: <sip:%s@cpm.test>\n", who)});
+}
+
+static const char *of(const char *ref)
+{
+	return fmt(FUNCTION ";ref=%s", ref);
+}
+
+static void refused(const char *who, const char *ruri, int code)
+{
+	struct call *a = ask(who, ruri, "recvonly");
+	struct sip *m = ua_wait(o.ua, fmt("%d/INVITE", code), a->call_id, 6000);
+
+	call_ack_refusal(a, m);
+}
+
+/* The relay's side of the media, by our answer. */
+static struct out media(const struct sip *ok)
+{
+	struct call c = {.in = (struct sip *)ok, .tag = "in"};
+
+	return many_media(o.lab, &c);
+}
+
+/* The INVITE that was answered in our dialog is hung up by the PF. */
+static const char *ended(struct call *a)
+{
+	struct sip *bye = ua_wait(o.ua, "BYE", a->call_id, 6000);
+
+	ua_answer(o.ua, bye, 200, "");
+	return sip_hdr(bye, "Reason");
+}
+
+E2E_TEST(term_fetch, owner_gets_it_on_his_session,
+		"TL-18/part: answered sendonly with its size, sent whole, hung up, and "
+		"no more in the store; a second time there is none")
+{
+	const char *ref = begin(), *sdp;
+	struct call *a = ask("bob", of(ref), "recvonly");
+	struct sip *ok = call_answered(a, 6000);
+	struct out out;
+
+	sdp = sip_body(ok);
+	cr_assert(strstr(sdp, "a=sendonly") != NULL);
+	cr_assert(strstr(sdp, "a=setup:passive") != NULL);
+	cr_assert(strstr(sdp, fmt("size:%d", SIZE)) != NULL, "%s", sdp);
+	cr_assert(strstr(sip_hdr(ok, "Contact"), o.lab->pf_ip) != NULL);
+	call_ack(a);
+	out = media(ok);
+	out_takes(&out, body, SIZE);
+	cr_assert_str_eq(out.type, "message/cpim");
+	cr_assert(strstr(ended(a), "cause=200") != NULL);
+	stored_are(0);
+	refused("bob", of(ref), 404);
+	out_free(&out);
+	end();
+}
+
+E2E_TEST(term_fetch, to_everybody_else_there_is_none,
+		"TL-18/part: another user, an unknown reference, none at all, one that "
+		"could be none: 404; nobody: 403; an offer that sends: 488")
+{
+	static const char *const bad[] = {"", "d-", "d-%00", "%3b", "../../etc",
+			"d-00000000000000000000000000000000", "d-0%0d%0aX: y"};
+	const char *ref = begin();
+	struct call *a;
+
+	refused("alice", of(ref), 404);
+	refused("bob", FUNCTION, 404);
+	for(size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		refused("bob", of(bad[i]), 404);
+	refused("bob", of(fmt("d-%0300d", 1)), 404);
+	a = ask("bob", of(ref), "sendonly");
+	ua_wait(o.ua, "488/INVITE", a->call_id, 6000);
+	a = call_invite(o.ua,
+			&(struct invite_opt){.to = of(ref),
+					.sdp = receiving("recvonly"),
+					.without = "P-Asserted-Identity"});
+	ua_wait(o.ua, "403/INVITE", a->call_id, 6000);
+	stored_are(1);
+	end();
+}
+
+E2E_TEST(term_fetch, what_was_not_taken_is_still_there,
+		"TL-18/part: hung up in the middle, a connection that breaks, a "
+		"CANCEL: "
+		"it stays stored, and can be fetched again")
+{
+	const char *ref = begin();
+	struct call *a = ask("bob", of(ref), "recvonly");
+	struct sip *ok = call_answered(a, 6000);
+	struct out out;
+
+	call_ack(a);
+	out = media(ok);
+	out_take(&out, SIZE / 2);
+	call_request(a, "BYE", "", "");
+	ua_wait(o.ua, "200/BYE", a->call_id, 6000);
+	raw_close(out.c);
+	lab_idle(o.lab, 8000);
+	stored_are(1);
+	a = ask("bob", of(ref), "sendrecv");
+	ok = call_answered(a, 6000);
+	call_ack(a);
+	out = media(ok);
+	out_take(&out, SIZE / 2);
+	/* while it is being fetched it cannot be fetched */
+	refused("bob", of(ref), 480);
+	raw_close(out.c);
+	cr_assert(strstr(ended(a), "cause=480") != NULL);
+	lab_idle(o.lab, 8000);
+	stored_are(1);
+	a = ask("bob", of(ref), "recvonly");
+	ok = call_answered(a, 6000);
+	call_ack(a);
+	out = media(ok);
+	out_takes(&out, body, SIZE);
+	ended(a);
+	stored_are(0);
+	out_free(&out);
+	end();
+}
