@@ -14,11 +14,11 @@
 #include "cpm_deferred.h"
 #include "cpm_envelope.h"
 #include "cpm_media.h"
+#include "cpm_push.h"
 #include "cpm_stats.h"
 #include "cpm_term_int.h"
 #include "proto/ctl.h"
 
-#define RETRY_MS 5000
 #define WAIT_MAX_MS 25000 /* docs/control-protocol.md: session.defer */
 
 bool cpm_defer_is_away(int code)
@@ -89,7 +89,8 @@ static json_t *params(uint64_t id, const struct ask *a)
 				p, "lifetime_s", json_integer(a->lifetime_s));
 	/* he is registered: tried again after a while; else when he registers */
 	if(a->clients)
-		bad |= json_object_set_new(p, "next_ms", json_integer(RETRY_MS));
+		bad |= json_object_set_new(
+				p, "next_ms", json_integer(cpm_push_retry_ms(1, (uint32_t)id)));
 	if(bad) {
 		json_decref(p);
 		return NULL;
@@ -136,7 +137,13 @@ static void tell(cpm_session_t *s, const char *ref, json_int_t bytes)
 
 	cpm_session_unlock(s);
 	LM_INFO("session " CPM_ID_FMT ": deferred as %s\n", CPM_ID_ARG(id), ref);
-	(void)bytes;
+	if(names)
+		cpm_deferred_tell(CPM_DEFERRED_STORED,
+				&(cpm_deferred_news_t){.ref = {(char *)ref, (int)strlen(ref)},
+						.user = cpm_strs_get(names, CPM_DT_USER),
+						.sender = cpm_strs_get(names, CPM_DT_SENDER),
+						.kind = "large",
+						.size = bytes > 0 ? (uint64_t)bytes : 0});
 	cpm_strs_drop(names);
 }
 

@@ -18,6 +18,7 @@
 #include "cpm_clients.h"
 #include "cpm_conf.h"
 #include "cpm_media.h"
+#include "cpm_push.h"
 #include "cpm_req.h"
 #include "cpm_stats.h"
 #include "cpm_term_int.h"
@@ -25,7 +26,6 @@
 #include "proto/addr.h"
 #include "proto/ctl.h"
 
-#define RETRY_MS 5000
 #define REF_MAX 64      /* bytes of a reference */
 #define LEASE_MS 60000  /* the relay renews it while the session lives */
 #define ANSWER_MS 60000 /* the client is answered by then */
@@ -47,8 +47,10 @@ int cpm_fetch_init(void)
 bool cpm_fetch_wanted(sip_msg_t *msg)
 {
 	char name[CPM_USER_BUF];
+	/* whatever its parameters are */
+	struct slice uri = slice_cut(cpm_slice_of(*GET_RURI(msg)), ';', NULL);
 
-	return function[0] && cpm_user_name(*GET_RURI(msg), name) > 0
+	return function[0] && cpm_user_name(cpm_str_of(uri), name) > 0
 			&& strcmp(name, function) == 0;
 }
 
@@ -224,7 +226,8 @@ void cpm_fetch_over(uint64_t id)
 	if(t)
 		p = json_pack("{s:o,s:I,s:s,s:i}", "ref",
 				cpm_media_text(cpm_strs_get(t, CPM_DT_REF)), "fence",
-				(json_int_t)fence, "outcome", "retry", "retry_ms", RETRY_MS);
+				(json_int_t)fence, "outcome", "retry", "retry_ms",
+				(int)cpm_push_retry_ms(1, (uint32_t)id));
 	cpm_strs_drop(t);
 	if(p && cpm_link_send("deferred.settle", p, 0, NULL, 0, 0) < 0)
 		LM_NOTICE("session " CPM_ID_FMT ": the claim ends with its lease\n",

@@ -13,7 +13,11 @@
 
 void term_start(struct own *o, const char *params)
 {
-	own_start(o, params ? params : "", TERM_SCRIPT);
+	own_start(o,
+			fmt("modparam(\"cpm\", \"push_route\", "
+				"\"<sip:CORE_IP:5060;lr>\")\n%s",
+					params ? params : ""),
+			TERM_SCRIPT);
 }
 
 void term_register(struct own *o, const char *urn)

@@ -135,7 +135,7 @@ E2E_TEST(term_fetch, to_everybody_else_there_is_none,
 		"could be none: 404; nobody: 403; an offer that sends: 488")
 {
 	static const char *const bad[] = {"", "d-", "d-%00", "%3b", "../../etc",
-			"d-00000000000000000000000000000000", "d-0%0d%0aX: y"};
+			"d-00000000000000000000000000000000", "d-0%0d%0aX:y"};
 	const char *ref = begin();
 	struct call *a;
 
