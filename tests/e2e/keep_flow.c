@@ -14,6 +14,7 @@ void keep_start(struct own *o, const char *more)
 				"modparam(\"cpm\", \"push_retries\", \"1\")\n"
 				"modparam(\"cpm\", \"push_lease\", 3000)\n"
 				"modparam(\"cpm\", \"push_permanent\", 2)\n"
+				"modparam(\"cpm\", \"defer_notify\", \"none\")\n"
 				"modparam(\"cpm\", \"push_route\", \"<sip:CORE_IP:5060;lr>\")\n"
 				"modparam(\"cpm\", \"imdn_route\", \"<sip:CORE_IP:5060;lr>\")\n"
 				"%s",
