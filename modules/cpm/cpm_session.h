@@ -94,6 +94,8 @@ enum
 	CPM_DT_USER,   /* whose message it is, canonical */
 	CPM_DT_SENDER, /* asserted identity of the originator */
 	CPM_DT_REF,    /* of the stored message; CPM_UAS_STORE, _FETCH */
+	CPM_DT_KIND,   /* of it, "pager" or "large"; CPM_UAS_FETCH */
+	CPM_DT_IMDN,   /* "1": it is a disposition notification; likewise */
 	CPM_DT_N
 };
 

@@ -17,6 +17,7 @@
 #include "cpm_check.h"
 #include "cpm_clients.h"
 #include "cpm_conf.h"
+#include "cpm_deferred.h"
 #include "cpm_media.h"
 #include "cpm_push.h"
 #include "cpm_req.h"
@@ -151,6 +152,30 @@ static bool is_over(const json_t *m)
 	return state && strcmp(state, "expiring") == 0;
 }
 
+static str text_of(const json_t *m, const char *key)
+{
+	const char *v = json_string_value(json_object_get(m, key));
+
+	return v ? (str){(char *)v, (int)strlen(v)} : (str){NULL, 0};
+}
+
+/* What was claimed is noted, for whoever wants to know that it is gone. */
+static void note(cpm_session_t *s, const json_t *m)
+{
+	const json_t *imdn = json_object_get(json_object_get(m, "imdn"), "is");
+	str v[CPM_DT_N] = {[CPM_DT_USER] = text_of(m, "user"),
+			[CPM_DT_SENDER] = text_of(m, "sender"),
+			[CPM_DT_REF] = text_of(m, "ref"),
+			[CPM_DT_KIND] = text_of(m, "kind"),
+			[CPM_DT_IMDN] = json_is_true(imdn) ? CPM_STR("1") : CPM_STR("")};
+	cpm_strs_t *t = cpm_strs_new(v, CPM_DT_N);
+
+	if(t == NULL)
+		return;
+	cpm_strs_free(&s->defer_text);
+	s->defer_text = t;
+}
+
 static void on_claimed(
 		cpm_link_rc_t rc, int code, const json_t *result, uint64_t id, int leg)
 {
@@ -176,6 +201,7 @@ static void on_claimed(
 	if(s) {
 		s->fence = (uint64_t)fence;
 		s->bytes = (uint64_t)size;
+		note(s, m);
 		go = s->state != CPM_S_CLOSING;
 		cpm_session_unlock(s);
 	}
@@ -207,31 +233,55 @@ int cpm_fetch_claim(uint64_t id)
 	return cpm_link_send("deferred.next", p, 0, on_claimed, id, 0);
 }
 
-/* Not fetched: it is as it was before, and will be pushed. */
+/* He has it, and the relay has removed it. */
+static void fetched(const cpm_strs_t *t, uint64_t size)
+{
+	cpm_deferred_tell(CPM_DEFERRED_DELIVERED,
+			&(cpm_deferred_news_t){.ref = cpm_strs_get(t, CPM_DT_REF),
+					.user = cpm_strs_get(t, CPM_DT_USER),
+					.sender = cpm_strs_get(t, CPM_DT_SENDER),
+					.kind = slice_eq(cpm_slice_of(cpm_strs_get(t, CPM_DT_KIND)),
+									SLICE("pager"))
+							? "pager"
+							: "large",
+					.size = size,
+					.imdn = cpm_strs_get(t, CPM_DT_IMDN).len > 0});
+}
+
+/* It is as it was before, and will be pushed. */
+static void not_fetched(uint64_t id, const cpm_strs_t *t, uint64_t fence)
+{
+	json_t *p = json_pack("{s:o,s:I,s:s,s:i}", "ref",
+			cpm_media_text(cpm_strs_get(t, CPM_DT_REF)), "fence",
+			(json_int_t)fence, "outcome", "retry", "retry_ms",
+			(int)cpm_push_retry_ms(1, (uint32_t)id));
+
+	if(p == NULL || cpm_link_send("deferred.settle", p, 0, NULL, 0, 0) < 0)
+		LM_NOTICE("session " CPM_ID_FMT ": the claim ends with its lease\n",
+				CPM_ID_ARG(id));
+}
+
 void cpm_fetch_over(uint64_t id)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_strs_t *t = NULL;
-	uint64_t fence = 0;
-	json_t *p = NULL;
+	uint64_t fence = 0, size = 0;
+	bool delivered = false;
 
-	if(s && s->kind == CPM_UAS_FETCH && s->fence
-			&& !s->legs[CPM_IN].delivered) {
+	if(s && s->kind == CPM_UAS_FETCH && s->fence) {
 		t = cpm_strs_copy(s->defer_text);
+		delivered = s->legs[CPM_IN].delivered;
 		fence = s->fence;
+		size = s->bytes;
 		s->fence = 0;
 	}
 	if(s)
 		cpm_session_unlock(s);
-	if(t)
-		p = json_pack("{s:o,s:I,s:s,s:i}", "ref",
-				cpm_media_text(cpm_strs_get(t, CPM_DT_REF)), "fence",
-				(json_int_t)fence, "outcome", "retry", "retry_ms",
-				(int)cpm_push_retry_ms(1, (uint32_t)id));
+	if(t && delivered)
+		fetched(t, size);
+	else if(t)
+		not_fetched(id, t, fence);
 	cpm_strs_drop(t);
-	if(p && cpm_link_send("deferred.settle", p, 0, NULL, 0, 0) < 0)
-		LM_NOTICE("session " CPM_ID_FMT ": the claim ends with its lease\n",
-				CPM_ID_ARG(id));
 }
 
 /* ---- the way in ---- */

@@ -13,8 +13,7 @@
 
 #define EXPLODER "sip:exploder@cpm.test"
 
-/* alice's message ends so; the last event. */
-static json_t *alice(struct stage *s, int code, const char *const o[])
+json_t *scene_alice(struct stage *s, int code, const char *const o[10])
 {
 	struct proc *p = client_send(s->lab, "alice", o[0], o[1], o[2], o[3], o[4],
 			o[5], o[6], o[7], o[8], o[9], NULL);
@@ -22,9 +21,6 @@ static json_t *alice(struct stage *s, int code, const char *const o[])
 	sender_ends(p, code, 20000);
 	return proc_event(p, code == SENT ? "sent" : "failed", 100);
 }
-
-/* A NULL ends the options; what follows it is not looked at. */
-#define ALICE(s, code, ...) alice(s, code, (const char *const[10]){__VA_ARGS__})
 
 /* bob got one more, with this content. */
 static json_t *bob_has(struct stage *s, const char *file)
@@ -36,7 +32,7 @@ static json_t *bob_has(struct stage *s, const char *file)
 	return received(s->bob, nth);
 }
 
-static void refused_with(json_t *failed, const char *warning)
+void scene_refused(json_t *failed, const char *warning)
 {
 	cr_assert_eq(event_number(failed, "status"), 403);
 	header_has(failed, "Warning", warning);
@@ -80,7 +76,7 @@ static void barred(struct stage *s)
 			client_send(s->lab, "mallory", "--to", BOB, "--text", "x", NULL);
 
 	sender_ends(p, REFUSED, 15000);
-	refused_with(proc_event(p, "failed", 100), "127 Service not authorised");
+	scene_refused(proc_event(p, "failed", 100), "127 Service not authorised");
 }
 
 static void anonymity(struct stage *s)
@@ -89,7 +85,7 @@ static void anonymity(struct stage *s)
 			s->lab, "bob", "--to", CAROL, "--text", "x", "--anonymous", NULL);
 
 	sender_ends(p, REFUSED, 15000);
-	refused_with(proc_event(p, "failed", 100), "119 Anonymity not allowed");
+	scene_refused(proc_event(p, "failed", 100), "119 Anonymity not allowed");
 }
 
 static void version(struct stage *s)
@@ -97,8 +93,8 @@ static void version(struct stage *s)
 	/* the step's own refusal, not that of cpm_originating() behind it */
 	const char *step = "refused: 132";
 
-	refused_with(ALICE(s, REFUSED, "--to", BOB, "--text", "x", "--user-agent",
-						 "CPM-client/OMA1.0"),
+	scene_refused(ALICE(s, REFUSED, "--to", BOB, "--text", "x", "--user-agent",
+						  "CPM-client/OMA1.0"),
 			"132 Version not supported");
 	cr_assert_eq(lab_log_count(s->lab, "cpm", step) > 0, s->by_steps);
 }
@@ -141,8 +137,7 @@ static void list_too_long(struct stage *s)
 	too_many(proc_event(p, "failed", 100));
 }
 
-/* A rule for one user, made while the server runs, and taken back. */
-static void rule(struct stage *s, const char *user, const char *value)
+void scene_rule(struct stage *s, const char *user, const char *value)
 {
 	lab_rpc(s->lab, "cpm",
 			*value ? fmt(
@@ -152,10 +147,10 @@ static void rule(struct stage *s, const char *user, const char *value)
 
 static void rule_for_lists(struct stage *s)
 {
-	rule(s, "alice", "interworking=1;max_recipients=1");
+	scene_rule(s, "alice", "interworking=1;max_recipients=1");
 	too_many(ALICE(s, REFUSED, "--exploder", EXPLODER, "--to", BOB, "--to",
 			CAROL, "--text", "x"));
-	rule(s, "alice", "");
+	scene_rule(s, "alice", "");
 }
 
 static void gateway_after_404(struct stage *s)
@@ -173,12 +168,12 @@ static void gateway_after_404(struct stage *s)
 
 static void rule_against_the_gateway(struct stage *s)
 {
-	rule(s, "alice", "interworking=0");
+	scene_rule(s, "alice", "interworking=0");
 	cr_assert_eq(event_number(ALICE(s, REFUSED, "--to", "sip:code-404@cpm.test",
 									  "--text", "x"),
 						 "status"),
 			404);
-	rule(s, "alice", "");
+	scene_rule(s, "alice", "");
 }
 
 static void barred_from_the_gateway(struct stage *s)
@@ -187,7 +182,7 @@ static void barred_from_the_gateway(struct stage *s)
 			"mailto:ann@example.com", "--text", "x", NULL);
 
 	sender_ends(p, REFUSED, 15000);
-	refused_with(proc_event(p, "failed", 100), "127 Service not authorised");
+	scene_refused(proc_event(p, "failed", 100), "127 Service not authorised");
 }
 
 static void gateway_by_scheme(struct stage *s)
@@ -231,7 +226,7 @@ static void large_refused(struct stage *s)
 			client_send(s->lab, "mallory", "--to", BOB, "--file", file, NULL);
 
 	sender_ends(p, REFUSED, 15000);
-	refused_with(proc_event(p, "failed", 100), "127 Service not authorised");
+	scene_refused(proc_event(p, "failed", 100), "127 Service not authorised");
 }
 
 static void cancelled(struct stage *s)
@@ -357,7 +352,8 @@ const struct scene scenes_script[] = {
 
 void scenes_play(const char *script, const struct scene *list)
 {
-	struct stage s = {.lab = lab_own(fmt("LAB_SCRIPT=%s", script), NULL),
+	struct stage s = {.lab = lab_own(fmt("LAB_SCRIPT=%s", script),
+							  "LAB_SETTLE_MS=200", NULL),
 			.by_steps = strcmp(script, "steps") == 0};
 
 	s.bob = client_receive(s.lab, "bob", NULL);

@@ -194,7 +194,12 @@ struct proc *client_receive(struct lab *lab, const char *user, ...)
 struct proc *client_send(struct lab *lab, const char *user, ...)
 		__attribute__((sentinel));
 
-/* The files a receiver wrote go here: --out is given by client_receive(). */
+/* Start `cpm-client fetch`: add "--ref", "d-...". */
+struct proc *client_fetch(struct lab *lab, const char *user, ...)
+		__attribute__((sentinel));
+
+/* The files a receiver wrote go here: --out is given by client_receive() and
+ * client_fetch(). */
 const char *client_out_dir(struct proc *receiver);
 
 /* Text or number in an event by "headers.P-Asserted-Service"; NULL, -1. */

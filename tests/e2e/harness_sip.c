@@ -91,20 +91,40 @@ static struct
 } receivers[64];
 static int n_receivers;
 
-struct proc *client_receive(struct lab *lab, const char *user, ...)
+static struct proc *receiver(
+		struct lab *lab, const char *command, const char *user, va_list ap)
 {
 	const char *out = test_path(fmt("received-%d-%s", n_receivers, user));
 	struct proc *p;
-	va_list ap;
 
 	cr_assert(n_receivers < 64);
 	mkdir(out, 0755);
-	va_start(ap, user);
-	p = client_start(lab, "receive", user, out, ap);
-	va_end(ap);
+	p = client_start(lab, command, user, out, ap);
 	receivers[n_receivers].p = p;
 	receivers[n_receivers++].dir = out;
+	return p;
+}
+
+struct proc *client_receive(struct lab *lab, const char *user, ...)
+{
+	struct proc *p;
+	va_list ap;
+
+	va_start(ap, user);
+	p = receiver(lab, "receive", user, ap);
+	va_end(ap);
 	json_decref(proc_event(p, "registered", 10000));
+	return p;
+}
+
+struct proc *client_fetch(struct lab *lab, const char *user, ...)
+{
+	struct proc *p;
+	va_list ap;
+
+	va_start(ap, user);
+	p = receiver(lab, "fetch", user, ap);
+	va_end(ap);
 	return p;
 }
 

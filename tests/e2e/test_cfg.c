@@ -5,7 +5,7 @@
  */
 #include "cfg_scenes.h"
 
-#define FLAVOUR(suite_, script_, pager_, list_, large_)                        \
+#define FLAVOUR(suite_, script_, pager_, list_, large_, term_)                 \
 	E2E_SUITE(suite_);                                                         \
 	E2E_TEST(suite_, pager_messages, pager_)                                   \
 	{                                                                          \
@@ -18,6 +18,10 @@
 	E2E_TEST(suite_, large_messages, large_)                                   \
 	{                                                                          \
 		scenes_play(script_, scenes_large);                                    \
+	}                                                                          \
+	E2E_TEST(suite_, terminating_half, term_)                                  \
+	{                                                                          \
+		scenes_play(script_, scenes_term);                                     \
 	}                                                                          \
 	E2E_TEST(suite_, everything_else,                                          \
 			"RFC 3261: OPTIONS, unknown methods "                              \
@@ -37,7 +41,11 @@
 	"gateway, "                                                                \
 	"BYE, CANCEL"
 
-FLAVOUR(cfg_native, "native", PAGER, LIST, LARGE)
-FLAVOUR(cfg_steps, "steps", PAGER, LIST, LARGE)
-FLAVOUR(cfg_lua, "lua", PAGER, LIST, LARGE)
-FLAVOUR(cfg_python, "python", PAGER, LIST, LARGE)
+#define TERM                                                                   \
+	"OP-48 TL-01 TL-02 TL-03 TL-17 TL-18: rules for recipients, deferral for " \
+	"each user, list, fetch and push, copies for each user"
+
+FLAVOUR(cfg_native, "native", PAGER, LIST, LARGE, TERM)
+FLAVOUR(cfg_steps, "steps", PAGER, LIST, LARGE, TERM)
+FLAVOUR(cfg_lua, "lua", PAGER, LIST, LARGE, TERM)
+FLAVOUR(cfg_python, "python", PAGER, LIST, LARGE, TERM)

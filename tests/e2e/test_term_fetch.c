@@ -44,7 +44,11 @@ static const char *begin(void)
 	struct call *a;
 	struct sip *ok;
 
-	term_start(&o, "modparam(\"cpm\", \"deferred_uri\", \"" FUNCTION "\")\n");
+	term_start(&o,
+			"modparam(\"cpm\", \"deferred_uri\", \"" FUNCTION "\")\n"
+			"event_route[cpm:delivered] {\n	xlog(\"L_WARN\", \"taken: "
+			"$cpm(deferred_user) $cpm(deferred_sender) $cpm(deferred_kind) "
+			"$cpm(deferred_size)\\n\");\n}\n");
 	relay = (struct rig){.ip = o.lab->pf_ip, .sock = o.lab->relay_sock};
 	ctl = ctl_hello_fd(&relay);
 	body = content_make(SIZE);
@@ -106,8 +110,8 @@ static const char *ended(struct call *a)
 }
 
 E2E_TEST(term_fetch, owner_gets_it_on_his_session,
-		"TL-18/part: answered sendonly with its size, sent whole, hung up, and "
-		"no more in the store; a second time there is none")
+		"TL-18/part: answered sendonly with its size, sent whole, hung up, no "
+		"more in the store, told to the script; a second time there is none")
 {
 	const char *ref = begin(), *sdp;
 	struct call *a = ask("bob", of(ref), "recvonly");
@@ -125,6 +129,11 @@ E2E_TEST(term_fetch, owner_gets_it_on_his_session,
 	cr_assert_str_eq(out.type, "message/cpim");
 	cr_assert(strstr(ended(a), "cause=200") != NULL);
 	stored_are(0);
+	own_stat_wait(&o, "deferred_delivered", 1);
+	cr_assert(strstr(proc_stderr(o.pf),
+			fmt("taken: sip:bob@cpm.test "
+				"sip:alice@cpm.test large %d",
+					SIZE)));
 	refused("bob", of(ref), 404);
 	out_free(&out);
 	end();
@@ -184,6 +193,7 @@ E2E_TEST(term_fetch, what_was_not_taken_is_still_there,
 	cr_assert(strstr(ended(a), "cause=480") != NULL);
 	lab_idle(o.lab, 8000);
 	stored_are(1);
+	cr_assert_eq(lab_stat(o.lab, "deferred_delivered"), 0);
 	a = ask("bob", of(ref), "recvonly");
 	ok = call_answered(a, 6000);
 	call_ack(a);
