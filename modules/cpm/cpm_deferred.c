@@ -293,7 +293,7 @@ static int ask_next(json_t *params, unsigned lease_ms, cpm_deferred_next_f f,
 	return ask("deferred.next", params, on_next, w);
 }
 
-int cpm_deferred_next(const str *users, unsigned n_users, bool any,
+int cpm_deferred_next(const str *users, unsigned n_users, bool any, str after,
 		unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
 {
 	json_t *o = json_object(), *names = json_array();
@@ -304,6 +304,8 @@ int cpm_deferred_next(const str *users, unsigned n_users, bool any,
 				names, json_stringn(users[i].s, (size_t)users[i].len));
 	rc |= json_object_set(o, "users", names);
 	rc |= json_object_set_new(o, "any", json_boolean(any));
+	if(after.len > 0)
+		rc |= set_str(o, "after", after);
 	json_decref(names);
 	if(rc < 0) {
 		json_decref(o);

@@ -119,9 +119,11 @@ typedef void (*cpm_deferred_next_f)(
  *
  * @param users    his identities, 1 to CPM_DEFERRED_USERS_MAX
  * @param any      also what waits: he is registered now
+ * @param after    ref; not empty: only what is behind that message, and of
+ *                 that not what waits for its next attempt
  * @param lease_ms length of the claim
  */
-int cpm_deferred_next(const str *users, unsigned n_users, bool any,
+int cpm_deferred_next(const str *users, unsigned n_users, bool any, str after,
 		unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
 		__attribute__((warn_unused_result));
 

@@ -130,6 +130,7 @@ void cpm_push_end(uint64_t tag)
 	if(p == NULL)
 		return;
 	gone = !p->again;
+	p->after[0] = '\0';
 	if(gone)
 		remove_unsafe(p);
 	else

@@ -47,6 +47,8 @@ typedef struct cpm_push
 	bool any;              /* also what waits for a registration */
 	bool known;            /* his clients were asked for and are known by now */
 	bool again, again_any; /* another round follows */
+	/* what has failed too often to hold up the others: they follow; "" none */
+	char after[CPM_DEFERRED_REF_BUF];
 	/* the message under way */
 	bool large, negative, imdn, over;
 	bool reclaimed; /* a lost claim was made good once */

@@ -21,6 +21,8 @@
 #include "cpm_term_rcpts.h"
 #include "proto/product.h"
 
+#define ORDER_TRIES 2 /* failures after which a message holds up no others */
+
 static product_version min_version;
 
 /* ---- his clients ---- */
@@ -87,7 +89,7 @@ static bool not_known_yet(
 void cpm_push_ask(uint64_t tag)
 {
 	cpm_push_t *p = cpm_push_lock(tag);
-	char name[CPM_USER_BUF];
+	char name[CPM_USER_BUF], after[CPM_DEFERRED_REF_BUF];
 	cpm_clients_t *c = NULL;
 	str owner, *ids = &owner;
 	unsigned n = 1;
@@ -97,6 +99,7 @@ void cpm_push_ask(uint64_t tag)
 	if(p == NULL)
 		return;
 	memcpy(name, p->user, sizeof(name));
+	memcpy(after, p->after, sizeof(after));
 	any = p->any;
 	known = p->known;
 	cpm_push_unlock(p);
@@ -107,8 +110,8 @@ void cpm_push_ask(uint64_t tag)
 		ids = c->ids;
 		n = c->n_ids;
 	}
-	rc = cpm_deferred_next(
-			ids, n, any, (unsigned)cpm_conf.push_lease, on_next, tag, 0);
+	rc = cpm_deferred_next(ids, n, any, (str){after, (int)strlen(after)},
+			(unsigned)cpm_conf.push_lease, on_next, tag, 0);
 	cpm_clients_free(&c);
 	if(rc < 0)
 		cpm_push_later(tag);
@@ -154,6 +157,10 @@ static void settled(uint64_t tag)
 			.imdn = p->imdn,
 			.code = p->code};
 	go_on = outcome == CPM_OUT_DELIVERED || outcome == CPM_OUT_FAILED;
+	if(outcome == CPM_OUT_RETRY && p->attempts + 1 >= ORDER_TRIES) {
+		memcpy(p->after, ref, sizeof(ref));
+		go_on = true;
+	}
 	linger = go_on && !p->over;
 	if(go_on) {
 		p->any = true; /* he is there: all of it */
@@ -168,7 +175,8 @@ static void settled(uint64_t tag)
 		cpm_deferred_tell(CPM_DEFERRED_EXPIRED, &news);
 	cpm_strs_free(&texts);
 	owner = (str){name, (int)strlen(name)};
-	if(outcome == CPM_OUT_WAIT && cpm_push_reachable(&owner, large))
+	if(outcome == CPM_OUT_WAIT && news.code == 0
+			&& cpm_push_reachable(&owner, large))
 		cpm_push_user(&owner, true, 0); /* registered meanwhile */
 	if(!go_on)
 		cpm_push_end(tag);
@@ -261,10 +269,24 @@ void cpm_push_settle(uint64_t tag)
 
 /* ---- what its clients say ---- */
 
-/* None has taken it: later, or never. Under the lock. */
+/* Nobody has answered: that says nothing of the message. */
+static bool is_away(int code)
+{
+	return code == 0 || code == 408 || code == 430 || code == 480 || code == 503
+			|| code == 504;
+}
+
+/* None has taken it: later, or never. One that was only tried because the one
+ * before fails goes on waiting with that one when nobody is there: of the
+ * messages for a client that is gone one alone has a clock. Under the lock. */
 static bool failed_unsafe(cpm_push_t *p, int code, bool permanent)
 {
 	unsigned attempt = p->attempts + 1;
+
+	if(p->after[0] && is_away(code)) {
+		settle_as(p, CPM_OUT_WAIT, code ? code : 480);
+		return false;
+	}
 
 	if(permanent && p->permanents + 1 >= (unsigned)cpm_conf.push_permanent) {
 		p->state = CPM_PU_TELLING;

@@ -221,6 +221,7 @@ static void was_claimed(void *arg, int rc, const struct store_result *res)
 		return;
 	}
 	if(res->n > 0) {
+		ctl_watch_taken(rq->client->server, res->messages[0].user);
 		answer_claim(rq, &res->messages[0], res);
 		return;
 	}
@@ -292,6 +293,7 @@ void ctl_deferred_next(struct ctl_request *rq, json_t *params)
 	c.lease_ms = (int64_t)params_u64(&p, "lease_ms", PARAM_OPTIONAL,
 			DEFERRED_LEASE_MIN, DEFERRED_LEASE_MAX, DEFERRED_LEASE);
 	c.any = params_bool(&p, "any", PARAM_OPTIONAL, false);
+	const char *after = deferred_ref(&p, "after", PARAM_OPTIONAL);
 	if(!params_end(&p)) {
 		ctl_refuse(rq, CTL_E_PARAMS, fault.why, fault.name);
 		return;
@@ -300,8 +302,9 @@ void ctl_deferred_next(struct ctl_request *rq, json_t *params)
 	if(port == NULL)
 		return;
 	c.ref = *ref ? ref : NULL;
+	c.after = *after ? after : NULL;
 	note(rq, *ref ? ref : users[0]);
-	rq->any = c.any;
+	rq->any = c.any && c.after == NULL;
 	store_claim(port, &c, *ref ? was_named : was_claimed, rq);
 }
 

@@ -196,6 +196,16 @@ void ctl_watch_user(struct ctl_server *s, const char *user)
 	say_due(w, t);
 }
 
+void ctl_watch_taken(struct ctl_server *s, const char *user)
+{
+	struct told *t = NULL;
+
+	if(s->watch)
+		HASH_FIND_STR(s->watch->all, user, t);
+	if(t && t->at != 0)
+		forget(s->watch, t);
+}
+
 void ctl_watch_start(struct ctl_server *s)
 {
 	struct ctl_watch *w = calloc(1, sizeof(*w));

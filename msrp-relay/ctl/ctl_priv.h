@@ -127,6 +127,9 @@ void ctl_watch_stop(struct ctl_server *s);
 /* Something of this user's may be due. */
 void ctl_watch_user(struct ctl_server *s, const char *user);
 
+/* A message of his was claimed: when one is due again it is told at once. */
+void ctl_watch_taken(struct ctl_server *s, const char *user);
+
 /* ctl_json.c: what relay.h reports, as JSON; a new reference. */
 /* With as many legs, from this one on (from 0), as fit into max bytes. */
 json_t *ctl_json_session(

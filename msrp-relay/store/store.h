@@ -218,9 +218,11 @@ struct store_claim
 {
 	const char *const *users; /* any of them; or */
 	int n_users;
-	const char *ref;  /* this one; NULL */
-	int64_t lease_ms; /* ours for so long */
-	bool any;         /* users: whether due or not */
+	const char *ref;   /* this one; NULL */
+	const char *after; /* users: those behind this one alone; NULL all */
+	int64_t lease_ms;  /* ours for so long */
+	bool any;          /* users: whether due or not; with `after`: also what
+						* waits for its user, not for its next attempt */
 };
 
 /**

@@ -72,11 +72,19 @@ static int find_oldest(struct store *s, struct store_job *j, int64_t now,
 		struct store_row *row)
 {
 	struct store_row r;
+	int64_t after = 0, any = j->claim.any;
 	int rc, found = 0;
 
+	if(j->claim.after) {
+		rc = db_one(&s->db, ID_OF, SQL_T(j->claim.after));
+		if(rc < 0)
+			return rc;
+		after = rc > 0 ? db_int(&s->db, 0) : 0; /* gone: nothing is skipped */
+		any = any ? 2 : 0;
+	}
 	for(int i = 0; i < j->claim.n_users; i++) {
 		rc = db_one(&s->db, OLDEST_DUE, SQL_T(j->claim.users[i]), SQL_I(now),
-				SQL_I(j->claim.any));
+				SQL_I(any), SQL_I(after));
 		if(rc < 0)
 			return rc;
 		if(rc == 0)

@@ -380,6 +380,7 @@ void store_claim(struct store_port *p, const struct store_claim *c,
 	j->claim = *c;
 	j->claim.users = copy_users(j, c->users, c->n_users);
 	j->claim.ref = c->ref ? text(j, c->ref) : NULL;
+	j->claim.after = c->after ? text(j, c->after) : NULL;
 	store_job_submit(j);
 }
 

@@ -84,10 +84,11 @@ enum sql_column
 	SQL(USER_BUSY, "ti",                                                       \
 			"SELECT lease_until FROM messages WHERE usr = $1 AND state = 1 "   \
 			"AND lease_until > $2 LIMIT 1")                                    \
-	SQL(OLDEST_DUE, "tii",                                                     \
+	SQL(OLDEST_DUE, "tiii",                                                    \
 			"SELECT " SQL_MESSAGE " FROM messages WHERE usr = $1 "             \
-			"AND expires_at > $2 "                                             \
-			"AND ((state = 0 AND ($3 = 1 OR next_at <= $2)) "                  \
+			"AND id > $4 AND expires_at > $2 "                                 \
+			"AND ((state = 0 AND ($3 = 1 OR next_at <= $2 "                    \
+			"OR ($3 = 2 AND next_at IS NULL))) "                               \
 			"OR (state = 1 AND lease_until <= $2)) "                           \
 			"ORDER BY id LIMIT 1 {skip}")                                      \
 	SQL(CLAIM, "iitii",                                                        \

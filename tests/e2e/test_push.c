@@ -91,6 +91,37 @@ E2E_TEST(push, unreachable_client_is_tried_again,
 	own_stat_wait(&o, "deferred_retries", 2);
 }
 
+/* The next MESSAGE for the phone is that one; answered. */
+static void phone_answers(const char *id, int code)
+{
+	struct sip *m = keep_at(&o, PHONE);
+
+	cr_assert(strstr(sip_body(m), fmt("hello %s", id)) != NULL, "%s not %s",
+			sip_body(m), id);
+	ua_answer(o.ua, m, code, "");
+}
+
+E2E_TEST(push, message_that_keeps_failing_does_not_hold_up_the_others,
+		"TL-18: order is kept for one retry; then those behind it go out, and "
+		"one that nobody answers waits with it")
+{
+	keep_start(&o, NULL);
+	keep_stored(&o, "m1", NULL);
+	keep_stored(&o, "m2", NULL);
+	keep_stored(&o, "m3", NULL);
+	term_register(&o, PHONE);
+	phone_answers("m1", 500);
+	phone_answers("m1", 500);
+	phone_answers("m2", 480);
+	phone_answers("m1", 500);
+	phone_answers("m2", 200);
+	phone_answers("m3", 200);
+	keep_count(&o, 1);
+	phone_answers("m1", 200);
+	keep_count(&o, 0);
+	cr_assert_eq(keep_sent(&o), 7);
+}
+
 E2E_TEST(push, refused_message_ends_with_a_report,
 		"permanent refusals are counted; IMDN failed to the sender, on behalf "
 		"of the recipient; then it is gone, and the next one goes out")

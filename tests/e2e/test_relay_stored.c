@@ -128,6 +128,20 @@ E2E_TEST(relay_stored, messages_of_one_user_come_in_their_order, "")
 	cr_assert_eq(json_array_size(json_object_get(
 						 json_object_get(a, "result"), "messages")),
 			2);
+	/* The first one has failed: those behind it. */
+	settle(ctl, first, 1, "'outcome':'retry','retry_ms':60000");
+	a = next_of(ctl, BOB, fmt(",'any':true,'after':'%s'", first));
+	cr_assert_str_eq(event_text(a, "result.message.ref"), second);
+	settle(ctl, second, 1, "'outcome':'retry','retry_ms':60000");
+	a = next_of(ctl, BOB, fmt(",'any':true,'after':'%s'", second));
+	cr_assert(json_is_null(
+			json_object_get(json_object_get(a, "result"), "message")));
+	cr_assert(json_object_get(json_object_get(a, "result"), "busy") == NULL);
+	/* Of one that is gone: all. */
+	ctl_call(ctl, "deferred.delete", fmt("{'ref':'%s'}", first));
+	ctl_call(ctl, "deferred.requeue", fmt("{'ref':'%s'}", second));
+	a = next_of(ctl, BOB, fmt(",'any':true,'after':'%s'", first));
+	cr_assert_str_eq(event_text(a, "result.message.ref"), second);
 }
 
 E2E_TEST(relay_stored, what_is_due_is_told_until_somebody_takes_it, "")

@@ -399,6 +399,34 @@ BOTH(all_identities_of_a_user_share_one_order)
 	free(one);
 }
 
+BOTH(what_is_behind_a_message_is_claimed_without_it)
+{
+	const char *users[] = {CAROL, BOB};
+	struct store_claim c = {
+			.users = users, .n_users = 2, .lease_ms = 60000, .any = true};
+	char *one = rig_stored(r, BOB, 1), *two = rig_stored(r, CAROL, 2);
+
+	c.after = one;
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_str_eq(r->m[0].ref, two);
+	cr_assert_eq(rig_settle(r, two, r->m[0].fence, STORE_O_WAIT, 0), 0);
+	c.after = two;
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_eq(r->n, 0);
+	cr_assert_eq(r->res.count, 2);
+	/* One that waits for a retry of its own is not one of them. */
+	c.after = one;
+	cr_assert_eq(rig_claim_ref(r, two, 60000), 0);
+	cr_assert_eq(rig_settle(r, two, r->m[0].fence, STORE_O_RETRY, 60000), 0);
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_eq(r->n, 0);
+	free(one);
+	free(two);
+}
+
 BOTH(what_is_not_due_waits_unless_any_is_wanted)
 {
 	struct store_put m = rig_message(BOB, 1);
