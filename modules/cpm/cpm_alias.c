@@ -99,8 +99,7 @@ void cpm_alias_set(str alias, str who, uint32_t ttl_s)
 		forget(alias, who);
 		return;
 	}
-	if((alias.len == who.len && memcmp(alias.s, who.s, (size_t)who.len) == 0)
-			|| atomic_get(&table->n) >= 4 * cpm_conf.contacts_max_users)
+	if(alias.len == who.len && memcmp(alias.s, who.s, (size_t)who.len) == 0)
 		return;
 	a = shm_malloc(sizeof(*a) + (size_t)(alias.len + who.len));
 	if(a == NULL)
@@ -114,10 +113,15 @@ void cpm_alias_set(str alias, str who, uint32_t ttl_s)
 	at = find_unsafe(s, alias);
 	if(*at)
 		old = take_unsafe(at);
-	a->next = s->first;
-	s->first = a;
-	atomic_inc(&table->n);
+	if(atomic_get(&table->n) < 4 * cpm_conf.contacts_max_users) {
+		a->next = s->first;
+		s->first = a;
+		atomic_inc(&table->n);
+		a = NULL;
+	}
 	lock_release(&s->lock);
+	if(a)
+		shm_free(a);
 	if(old)
 		shm_free(old);
 }

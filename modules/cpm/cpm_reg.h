@@ -112,8 +112,8 @@ cpm_reg_t *cpm_reg_lock(const str *name, bool make);
 /* The record whose present dialog has this id; NULL. */
 cpm_reg_t *cpm_reg_lock_id(uint64_t id);
 
-/* Give the record a new id: that of a new dialog. */
-void cpm_reg_new_id(cpm_reg_t *r);
+/* An id for a new dialog of the record with this id; no lock needed. */
+uint64_t cpm_reg_next_id(uint64_t id);
 
 void cpm_reg_unlock(cpm_reg_t *r);
 

@@ -133,12 +133,34 @@ static bool keep(
 		r->ims = *ims;
 		*ims = was;
 	}
-	r->tags = *tags;
-	*tags = were;
+	if(*tags) {
+		r->tags = *tags;
+		*tags = were;
+	}
 	if(expires_s == 0 || r->state == CPM_REG_ACTIVE)
 		return false; /* a NOTIFY says what remains, or has come */
 	r->failures = 0;
 	return true;
+}
+
+/* The record, locked, and the set that takes its tags' place; *tags NULL: they
+ * stay as they are. The set's room is taken before the lock, and what two
+ * devices tell at once is merged under it: neither is lost. */
+static cpm_reg_t *lock_merged(const str *who, bool make, const cpm_tag_t *newer,
+		unsigned n, cpm_tags_t **tags)
+{
+	unsigned room = cpm_tags_room(0, n);
+	cpm_reg_t *r;
+
+	for(;; room = cpm_tags_room(room, n)) {
+		*tags = n > 0 ? cpm_tags_new(room) : NULL;
+		r = cpm_reg_lock(who, make);
+		if(r == NULL || *tags == NULL
+				|| cpm_tags_merge(r->tags, newer, n, *tags, room))
+			return r;
+		cpm_reg_unlock(r);
+		shm_free(*tags);
+	}
 }
 
 static void learn(sip_msg_t *msg, const str *who, uint32_t expires_s)
@@ -146,17 +168,17 @@ static void learn(sip_msg_t *msg, const str *who, uint32_t expires_s)
 	cpm_tag_t newer[CPM_TAGS_MAX];
 	unsigned n = tags_of(msg, expires_s, newer);
 	cpm_strs_t *ims = ims_of(msg);
-	cpm_tags_t *tags = NULL;
-	cpm_reg_t *r = cpm_reg_lock(who, expires_s > 0);
+	cpm_tags_t *tags;
+	cpm_reg_t *r = lock_merged(who, expires_s > 0, newer, n, &tags);
 	uint64_t id = 0;
 	bool ask, known;
 
 	if(r == NULL) {
 		cpm_strs_free(&ims);
+		if(tags)
+			shm_free(tags);
 		return;
 	}
-	/* allocates under the lock: of two devices at once none may be lost */
-	tags = cpm_tags_merge(r->tags, newer, n);
 	ask = keep(r, expires_s, &ims, &tags);
 	if(msg->rcv.bind_address)
 		r->sock = (struct socket_info *)msg->rcv.bind_address;

@@ -235,49 +235,62 @@ static void on_answer(struct cell *t, int type, struct tmcb_params *ps)
 
 /* ---- the request ---- */
 
-static str next_hop(const cpm_reg_t *r)
+static str next_hop(const cpm_strs_t *ims)
 {
-	str scscf = cpm_strs_get(r->ims, CPM_REG_SCSCF);
+	str scscf = cpm_strs_get(ims, CPM_REG_SCSCF);
 
 	if(cpm_conf.reg_route.len > 0)
 		return cpm_conf.reg_route;
 	return scscf.len > 0 ? scscf : cpm_conf.outbound_proxy;
 }
 
-/* The texts of a new dialog, with a new id; under the lock, once in a
- * subscription's life. */
-static int new_dialog(cpm_reg_t *r)
+/* The texts of a new dialog with that id; NULL without memory. */
+static cpm_strs_t *new_dialog(uint64_t id, str who, const cpm_strs_t *ims)
 {
 	char random[CPM_HEX_BUF], call_id[CPM_HEX_BUF + 256], tag[CPM_TAG_BUF];
 	char local[512], remote[CPM_USER_BUF + 2];
 	str v[CPM_D_N] = {{NULL, 0}};
-	cpm_strs_t *dlg;
 
-	cpm_reg_new_id(r);
 	cpm_id_random(random);
 	v[CPM_D_CALL_ID] = (str){call_id,
 			snprintf(call_id, sizeof(call_id), "%s@%.*s", random,
 					STR_FMT(&cpm_conf.warn_agent))};
-	v[CPM_D_LOCAL_TAG] = (str){tag, cpm_tag_print(r->id, CPM_REG_LEG, tag)};
+	v[CPM_D_LOCAL_TAG] = (str){tag, cpm_tag_print(id, CPM_REG_LEG, tag)};
 	v[CPM_D_LOCAL] = (str){local,
 			snprintf(local, sizeof(local), "<%.*s>",
 					STR_FMT(&cpm_conf.contact))};
-	v[CPM_D_REMOTE] = (str){remote,
-			snprintf(remote, sizeof(remote), "<%.*s>", (int)r->len, r->name)};
-	v[CPM_D_TARGET] = cpm_reg_name(r);
-	v[CPM_D_NEXT_HOP] = next_hop(r);
+	v[CPM_D_REMOTE] = (str){
+			remote, snprintf(remote, sizeof(remote), "<%.*s>", STR_FMT(&who))};
+	v[CPM_D_TARGET] = who;
+	v[CPM_D_NEXT_HOP] = next_hop(ims);
 	if(v[CPM_D_CALL_ID].len >= (int)sizeof(call_id)
 			|| v[CPM_D_LOCAL].len >= (int)sizeof(local))
-		return -1;
-	dlg = cpm_strs_new(v, CPM_D_N);
-	if(dlg == NULL)
-		return -1;
-	cpm_strs_free(&r->dlg);
-	r->dlg = dlg;
-	r->cseq = 0;
-	r->notified = false;
-	r->since_ms = cpm_now_ms();
-	return 0;
+		return NULL;
+	return cpm_strs_new(v, CPM_D_N);
+}
+
+/* Is the next SUBSCRIBE one of a new dialog? Then that, for *fresh_id. */
+static cpm_strs_t *dialog_for(uint64_t id, uint64_t *fresh_id)
+{
+	cpm_reg_t *r = cpm_reg_lock_id(id);
+	char name[CPM_USER_BUF];
+	cpm_strs_t *ims, *dlg;
+	bool wanted;
+	str who;
+
+	if(r == NULL)
+		return NULL;
+	wanted = !r->out && r->state != CPM_REG_ACTIVE;
+	memcpy(name, r->name, r->len);
+	who = (str){name, r->len};
+	ims = wanted ? cpm_strs_copy(r->ims) : NULL;
+	cpm_reg_unlock(r);
+	if(!wanted)
+		return NULL;
+	*fresh_id = cpm_reg_next_id(id);
+	dlg = new_dialog(*fresh_id, who, ims);
+	cpm_strs_drop(ims);
+	return dlg;
 }
 
 static void headers(cpm_buf_t *b, uint32_t expires_s, const cpm_strs_t *ims)
@@ -301,15 +314,30 @@ struct out
 	uint32_t expires_s;
 };
 
+/* The record begins that dialog; *dlg is the old one's texts. */
+static void begin_dialog(cpm_reg_t *r, uint64_t id, cpm_strs_t **dlg)
+{
+	cpm_strs_t *was = r->dlg;
+
+	r->id = id;
+	r->dlg = *dlg;
+	*dlg = was;
+	r->cseq = 0;
+	r->notified = false;
+	r->since_ms = cpm_now_ms();
+	r->state = CPM_REG_ASKING;
+}
+
 /* Under the lock: 0, -1 nothing to be sent, -2 no memory. */
-static int prepare(cpm_reg_t *r, struct out *o)
+static int prepare(
+		cpm_reg_t *r, uint64_t fresh_id, cpm_strs_t **fresh, struct out *o)
 {
 	if(r->out)
 		return -1;
 	if(r->state != CPM_REG_ACTIVE) {
-		if(new_dialog(r) < 0)
+		if(*fresh == NULL)
 			return -2;
-		r->state = CPM_REG_ASKING;
+		begin_dialog(r, fresh_id, fresh);
 	} else if(cpm_strs_get(r->dlg, CPM_D_REMOTE_TAG).len == 0) {
 		return -1;
 	}
@@ -329,17 +357,20 @@ static int prepare(cpm_reg_t *r, struct out *o)
 
 void cpm_reg_ask(uint64_t id)
 {
+	uint64_t fresh_id = 0;
+	cpm_strs_t *fresh = dialog_for(id, &fresh_id); /* before the lock */
 	cpm_reg_t *r = cpm_reg_lock_id(id);
 	struct out o = {.try_n = 0};
 	cpm_buf_t b = {0};
-	int rc;
+	int rc = -1;
 
-	if(r == NULL)
-		return;
-	rc = prepare(r, &o);
-	if(rc == -2)
-		cpm_reg_fail(r, 0);
-	cpm_reg_unlock(r);
+	if(r) {
+		rc = prepare(r, fresh_id, &fresh, &o);
+		if(rc == -2)
+			cpm_reg_fail(r, 0);
+		cpm_reg_unlock(r);
+	}
+	cpm_strs_free(&fresh);
 	if(rc < 0)
 		return;
 	headers(&b, o.expires_s, o.ims);

@@ -164,9 +164,9 @@ cpm_reg_t *cpm_reg_lock_id(uint64_t id)
 	return NULL;
 }
 
-void cpm_reg_new_id(cpm_reg_t *r)
+uint64_t cpm_reg_next_id(uint64_t id)
 {
-	r->id = next_id(cpm_id_index(r->id));
+	return next_id(cpm_id_index(id));
 }
 
 void cpm_reg_unlock(cpm_reg_t *r)

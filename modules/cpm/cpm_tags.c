@@ -74,33 +74,45 @@ static bool same(const cpm_tag_t *t, uint64_t instance, uint64_t uri)
 	return t->instance && instance ? t->instance == instance : t->uri == uri;
 }
 
-cpm_tags_t *cpm_tags_merge(
-		const cpm_tags_t *old, const cpm_tag_t *newer, unsigned n)
+cpm_tags_t *cpm_tags_new(unsigned room)
 {
-	cpm_tag_t all[CPM_TAGS_MAX];
+	cpm_tags_t *set = shm_malloc(sizeof(*set) + room * sizeof(cpm_tag_t));
+
+	if(set)
+		set->n = 0;
+	return set;
+}
+
+unsigned cpm_tags_room(unsigned room, unsigned n)
+{
+	room = room ? 2 * room : n + 2; /* few have more devices */
+	return room < CPM_TAGS_MAX ? room : CPM_TAGS_MAX;
+}
+
+bool cpm_tags_merge(const cpm_tags_t *old, const cpm_tag_t *newer, unsigned n,
+		cpm_tags_t *set, unsigned room)
+{
 	uint64_t now = cpm_now_ms();
 	unsigned have = 0;
-	cpm_tags_t *set;
 
 	for(unsigned i = 0; i < n; i++)
-		if(newer[i].until_ms > now)
-			all[have++] = newer[i];
-	for(unsigned i = 0; old && i < old->n && have < CPM_TAGS_MAX; i++) {
+		if(newer[i].until_ms > now && have < room)
+			set->v[have++] = newer[i];
+	for(unsigned i = 0; old && i < old->n; i++) {
 		bool replaced = old->v[i].until_ms <= now;
 
 		for(unsigned j = 0; j < n && !replaced; j++)
 			replaced = same(&newer[j], old->v[i].instance, old->v[i].uri);
-		if(!replaced)
-			all[have++] = old->v[i];
+		if(replaced)
+			continue;
+		if(have == room && room < CPM_TAGS_MAX)
+			return false;
+		if(have == room)
+			break;
+		set->v[have++] = old->v[i];
 	}
-	if(have == 0)
-		return NULL;
-	set = shm_malloc(sizeof(*set) + have * sizeof(*all));
-	if(set == NULL)
-		return NULL;
 	set->n = have;
-	memcpy(set->v, all, have * sizeof(*all));
-	return set;
+	return true;
 }
 
 void cpm_tags_apply(const cpm_tags_t *set, cpm_client_t *c, cpm_clients_t *of)

@@ -44,10 +44,22 @@ typedef struct cpm_tags
 unsigned cpm_tags_read(struct slice contact, uint32_t expires_s,
 		struct slice ua, cpm_tag_t *out, unsigned n);
 
-/* Old set and newer entries become a set in shared memory; NULL: nothing is
- * left, or no memory. */
-cpm_tags_t *cpm_tags_merge(
-		const cpm_tags_t *old, const cpm_tag_t *newer, unsigned n);
+/* An empty set with room for so many, in shared memory; NULL without it. */
+cpm_tags_t *cpm_tags_new(unsigned room);
+
+/**
+ * Put newer entries, and what they leave of an old set, into an empty one;
+ * allocates nothing, so that it may be done under a lock.
+ *
+ * @param room the new set has room for; at most CPM_TAGS_MAX
+ *
+ * @return true; false: more room is needed than this
+ */
+bool cpm_tags_merge(const cpm_tags_t *old, const cpm_tag_t *newer, unsigned n,
+		cpm_tags_t *set, unsigned room);
+
+/* How much room to try, at first (room 0) and when that was not enough. */
+unsigned cpm_tags_room(unsigned room, unsigned n);
 
 /* Give the client what the set knows and the client does not; NULL is fine. */
 void cpm_tags_apply(const cpm_tags_t *set, cpm_client_t *c, cpm_clients_t *of);

@@ -89,12 +89,6 @@ static struct entry *entry_new(str name)
 {
 	struct entry *e;
 
-	if(atomic_get(&table->n) >= cpm_conf.contacts_max_users) {
-		LM_WARN("%.*s: more users than contacts_max_users (%d), his feature"
-				" tags are not kept\n",
-				STR_FMT(&name), cpm_conf.contacts_max_users);
-		return NULL;
-	}
 	e = shm_malloc(sizeof(*e) + (size_t)name.len);
 	if(e == NULL)
 		return NULL;
@@ -143,15 +137,20 @@ void cpm_ultags_apply(cpm_clients_t *c)
 }
 
 /* The entry, with newer tags; ids replace the old ones when there are some.
- * What has to be freed is left in *old. Memory for the merged set is taken
- * under the lock: two devices may register at once, and neither may be lost. */
-static int put_unsafe(struct slot *s, struct entry *fresh, const cpm_tag_t *v,
-		unsigned n, cpm_strs_t **ids, struct entry **old)
+ * What has to be freed is left in *old. Merged under the lock: two devices may
+ * register at once, and neither may be lost. 0; -EAGAIN its set has not enough
+ * room; -ENOENT nothing is left, and it is not in the table; -ENOSPC there are
+ * too many users to add one. */
+static int put_unsafe(struct slot *s, struct entry *fresh, unsigned room,
+		const cpm_tag_t *v, unsigned n, cpm_strs_t **ids, struct entry **old)
 {
 	str name = {fresh->name, fresh->len};
 	struct entry **at = find_unsafe(s, name), *e = *at;
 
-	fresh->tags = cpm_tags_merge(e ? e->tags : NULL, v, n);
+	if(e == NULL && atomic_get(&table->n) >= cpm_conf.contacts_max_users)
+		return -ENOSPC;
+	if(!cpm_tags_merge(e ? e->tags : NULL, v, n, fresh->tags, room))
+		return -EAGAIN;
 	fresh->ids = e ? e->ids : NULL;
 	if(*ids) {
 		cpm_strs_t *was = fresh->ids;
@@ -165,7 +164,7 @@ static int put_unsafe(struct slot *s, struct entry *fresh, const cpm_tag_t *v,
 		atomic_dec(&table->n);
 	}
 	*old = e;
-	if(fresh->tags == NULL)
+	if(fresh->tags->n == 0)
 		return -ENOENT;
 	fresh->next = s->first;
 	s->first = fresh;
@@ -179,15 +178,24 @@ static void learn(
 	struct slot *s = slot_of(name);
 	struct entry *fresh = entry_new(name), *old = NULL;
 	cpm_strs_t *texts = nids ? cpm_strs_new(ids, nids) : NULL;
-	int rc;
+	unsigned room = 0;
+	int rc = fresh ? -EAGAIN : -ENOMEM;
 
-	if(fresh == NULL) {
-		cpm_strs_free(&texts);
-		return;
+	while(rc == -EAGAIN) {
+		room = cpm_tags_room(room, n);
+		if(fresh->tags)
+			shm_free(fresh->tags);
+		fresh->tags = cpm_tags_new(room);
+		if(fresh->tags == NULL)
+			break; /* what is known stays */
+		lock_get(&s->lock);
+		rc = put_unsafe(s, fresh, room, v, n, &texts, &old);
+		lock_release(&s->lock);
 	}
-	lock_get(&s->lock);
-	rc = put_unsafe(s, fresh, v, n, &texts, &old);
-	lock_release(&s->lock);
+	if(rc == -ENOSPC)
+		LM_WARN("%.*s: more users than contacts_max_users (%d), his feature"
+				" tags are not kept\n",
+				STR_FMT(&name), cpm_conf.contacts_max_users);
 	entry_free(old);
 	cpm_strs_free(&texts);
 	if(rc < 0)

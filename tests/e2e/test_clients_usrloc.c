@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "direct_flow.h"
 #include "reg_flow.h"
 
 E2E_SUITE(clients_usrloc);
@@ -97,4 +98,26 @@ E2E_TEST(clients_usrloc, another_table_or_domain_says_nothing,
 	reg_clients(lab, "tel:+15550999", 0);
 	/* written otherwise it is the same address */
 	reg_clients(lab, "sips:c%61rol@CPM.TEST:5060;x=y", 1);
+}
+
+E2E_TEST(clients_usrloc, full_table_still_learns_of_who_is_in_it,
+		"TL-06/part: contacts_max_users bounds the users, not their changes; "
+		"many devices of one user are all kept")
+{
+	struct own o;
+
+	own_start(&o, "modparam(\"cpm\", \"contacts_max_users\", 1)\n", "");
+	own_register(&o, "bob", 101, "urn:uuid:b1", "msg", 600);
+	own_register(&o, "carol", 102, "urn:uuid:c1", "msg", 600);
+	reg_says(o.lab, "sip:bob@cpm.test", "tags_known: 1");
+	reg_says(o.lab, CAROL, "tags_known: 0");
+	own_register(&o, "bob", 101, "urn:uuid:b1", "msg largemsg", 600);
+	reg_says(o.lab, "sip:bob@cpm.test", "largemsg: 1");
+	for(int i = 2; i <= 9; i++)
+		own_register(
+				&o, "bob", 101 + i, fmt("urn:uuid:b%d", i), "largemsg", 600);
+	reg_clients(o.lab, "sip:bob@cpm.test", 9);
+	cr_assert(strstr(lab_rpc(o.lab, "cpm", "cpm.clients sip:bob@cpm.test"),
+					  "largemsg: 0")
+			== NULL);
 }
