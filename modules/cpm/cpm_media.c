@@ -259,9 +259,9 @@ static json_t *content_json(const struct create *c)
 	json_t *o;
 
 	if(c->stored)
-		return json_pack("{s:o,s:I}", "deferred",
+		return json_pack("{s:o,s:I,s:i}", "deferred",
 				cpm_media_text(cpm_strs_get(c->defer, CPM_DT_REF)), "fence",
-				(json_int_t)c->fence);
+				(json_int_t)c->fence, "lease_ms", cpm_conf.push_lease);
 	o = json_pack("{s:o,s:I}", "type", cpm_media_text(type), "bytes",
 			(json_int_t)c->content_n);
 	if(o && mid.len > 0)

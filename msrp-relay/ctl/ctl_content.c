@@ -24,6 +24,8 @@ void ctl_content_read(
 		out->ref = deferred_ref(&p, "deferred", PARAM_REQUIRED);
 		out->fence = params_u64(
 				&p, "fence", PARAM_REQUIRED, 1, (uint64_t)INT64_MAX, 1);
+		out->lease_ms = (int)params_u64(&p, "lease_ms", PARAM_OPTIONAL,
+				DEFERRED_LEASE_MIN, DEFERRED_LEASE_MAX, DEFERRED_LEASE);
 		params_end(&p);
 		return;
 	}

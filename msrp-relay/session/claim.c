@@ -28,6 +28,7 @@ struct claim *claim_new(struct worker *w, enum claim_state state)
 	c->w = w;
 	c->state = state;
 	c->next_ms = STORE_NEVER;
+	c->lease_ms = CLAIM_LEASE_MS;
 	if(w->claims_end == NULL)
 		w->claims_end = &w->claims;
 	c->pprev = w->claims_end;
@@ -88,11 +89,17 @@ static void on_renewed(void *arg, int rc, const struct store_result *res)
 	net_flush(&w->net);
 }
 
+static void renew_later(struct claim *c)
+{
+	wheel_arm(&c->w->net.wheel, &c->timer, (uint64_t)c->lease_ms / 3,
+			on_renew_time);
+}
+
 static void renew(struct claim *c)
 {
 	c->n_jobs++;
-	store_renew(c->w->store, c->ref, c->fence, CLAIM_LEASE_MS, on_renewed, c);
-	wheel_arm(&c->w->net.wheel, &c->timer, CLAIM_RENEW_MS, on_renew_time);
+	store_renew(c->w->store, c->ref, c->fence, c->lease_ms, on_renewed, c);
+	renew_later(c);
 }
 
 static void on_renew_time(struct wheel_timer *t)
@@ -107,16 +114,18 @@ static void on_renew_time(struct wheel_timer *t)
 void claim_keep(struct claim *c)
 {
 	c->state = CLAIM_HELD;
-	wheel_arm(&c->w->net.wheel, &c->timer, CLAIM_RENEW_MS, on_renew_time);
+	renew_later(c);
 }
 
-struct claim *claim_hold(struct session *s, const char *ref, uint64_t fence)
+struct claim *claim_hold(
+		struct session *s, const char *ref, uint64_t fence, int lease_ms)
 {
 	struct claim *c = claim_new(s->w, CLAIM_HELD);
 
 	c->s = s;
 	memcpy(c->ref, ref, STORE_REF_LEN);
 	c->fence = fence;
+	c->lease_ms = lease_ms;
 	renew(c);
 	return c;
 }
@@ -250,7 +259,9 @@ static void leave_to_module(struct claim *c)
 {
 	c->state = CLAIM_LOST;
 	c->n_jobs++;
-	store_renew(c->w->store, c->ref, c->fence, CLAIM_SETTLE_MS, on_left, c);
+	store_renew(c->w->store, c->ref, c->fence,
+			c->lease_ms < CLAIM_SETTLE_MS ? c->lease_ms : CLAIM_SETTLE_MS,
+			on_left, c);
 }
 
 void claim_leave(struct claim *c)

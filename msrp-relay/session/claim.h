@@ -18,10 +18,9 @@ struct message;
 struct session;
 struct leg;
 
-/* A claim of ours is for so long, and renewed after so long; ms. */
+/* A claim of ours is for so long, and renewed after a third of it; ms. */
 #define CLAIM_LEASE_MS 60000
 #define CLAIM_SETTLE_MS 5000 /* of the module, when its session has ended */
-#define CLAIM_RENEW_MS 20000
 
 enum claim_state
 {
@@ -49,6 +48,7 @@ struct claim
 	enum claim_state state;
 	char ref[STORE_REF_LEN + 1]; /* "" until it is stored */
 	uint64_t fence;
+	int lease_ms;     /* each time it is renewed */
 	bool leased;      /* born ours */
 	bool duplicate;   /* it was there before */
 	bool left;        /* its owner has gone */
@@ -62,7 +62,8 @@ struct claim
 
 struct claim *claim_new(struct worker *w, enum claim_state state);
 /* The claim on a stored message by the one who reads it; renewed at once. */
-struct claim *claim_hold(struct session *s, const char *ref, uint64_t fence);
+struct claim *claim_hold(
+		struct session *s, const char *ref, uint64_t fence, int lease_ms);
 /* Stored and ours: keep it so. */
 void claim_keep(struct claim *c);
 /* A leg has taken all of the message: settle, then tell. */

@@ -24,7 +24,7 @@ void content_begin(struct session *s, const struct relay_content *c)
 	m->total = c->bytes;
 	m->total_known = true;
 	if(c->ref)
-		stored_begin(s, c->ref, c->fence);
+		stored_begin(s, c);
 }
 
 bool content_same(const struct session *s, const struct relay_content *c)
@@ -36,7 +36,8 @@ bool content_same(const struct session *s, const struct relay_content *c)
 	if((c->ref != NULL) != (s->claim != NULL)
 			|| (c->ref
 					&& (strcmp(c->ref, s->claim->ref) != 0
-							|| c->fence != s->claim->fence)))
+							|| c->fence != s->claim->fence
+							|| c->lease_ms != s->claim->lease_ms)))
 		return false;
 	return m->total == c->bytes && strcmp(m->id, c->message_id) == 0
 			&& strcmp(m->content_type, c->type) == 0;

@@ -289,8 +289,9 @@ void leg_give_up(struct leg *l)
 {
 	char id[MSRP_IDENT_MAX + 1];
 
+	/* What is stored need not wait for a peer that may never answer. */
 	if(l->direction != RELAY_SEND || l->bound
-			|| l->state == RELAY_LEG_CONNECTING)
+			|| (l->state == RELAY_LEG_CONNECTING && l->session->claim == NULL))
 		return;
 	leg_empty(l, 481, id);
 }

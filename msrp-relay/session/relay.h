@@ -128,6 +128,7 @@ struct relay_content
 	uint64_t bytes;         /* of all of it */
 	const char *ref;        /* of a stored message; NULL: by content.put */
 	uint64_t fence;         /* of the claim on that */
+	int lease_ms;           /* of the claim, each time it is renewed */
 };
 
 /* session.defer */

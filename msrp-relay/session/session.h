@@ -313,7 +313,7 @@ void defer_describe(const struct session *s, struct relay_session_info *to);
 void defer_free(struct session *s);
 
 /* ---- stored.c: messages that come out of the store ---- */
-void stored_begin(struct session *s, const char *ref, uint64_t fence);
+void stored_begin(struct session *s, const struct relay_content *c);
 /* There may be room for more of it. */
 void stored_more(struct session *s);
 /* Somebody else has claimed it. */

@@ -122,7 +122,7 @@ static void on_open(void *arg, int rc, struct store_body *body, uint64_t size)
 	net_flush(&w->net);
 }
 
-void stored_begin(struct session *s, const char *ref, uint64_t fence)
+void stored_begin(struct session *s, const struct relay_content *c)
 {
 	struct stored *st = xcalloc(sizeof(*st));
 
@@ -134,9 +134,9 @@ void stored_begin(struct session *s, const char *ref, uint64_t fence)
 	st->pprev = &s->w->stored;
 	s->w->stored = st;
 	s->stored = st;
-	s->claim = claim_hold(s, ref, fence);
+	s->claim = claim_hold(s, c->ref, c->fence, c->lease_ms);
 	st->busy = true;
-	store_body_open(s->w->store, ref, on_open, st);
+	store_body_open(s->w->store, c->ref, on_open, st);
 }
 
 void stored_lost(struct session *s)

@@ -22,18 +22,20 @@ $(B)/crash-kill: $(KILL_OBJ)
 -include $(KILL_OBJ:.o=.d)
 
 CRASH_STORE = build/crash/crash-store
+# Of the random choices, printed by every run; a SEED repeats them.
+SEED ?=
+
 # Power cuts; so many of them with synchronous=NORMAL, which must lose something.
 CUTS ?= 10000
 NORMAL_CUTS ?= 400
-SEED ?= 1
 
 .PHONY: crash crash-programs crash-power crash-disk
 crash-programs:
 	@$(MAKE) --no-print-directory VARIANT=crash -j2 $(addprefix build/crash/,crash-store crash-shim.so crash-kill msrp-relay)
 
 crash-power: crash-programs ## the SQLite store on a disk that loses its power (CUTS=10000)
-	@$(CRASH_STORE) power $(CUTS) $(SEED)
-	@$(CRASH_STORE) power-normal $(NORMAL_CUTS) $(SEED) 2>/dev/null
+	@$(CRASH_STORE) power $(CUTS) $(or $(SEED),1)
+	@$(CRASH_STORE) power-normal $(NORMAL_CUTS) $(or $(SEED),1) 2>/dev/null
 
 # Every STRIDE-th operation fails.
 STRIDE ?= 1
@@ -43,4 +45,4 @@ crash-disk: crash-programs ## the SQLite store on a disk that is full or broken 
 # The daemon is killed N times with each store, or with STORE=postgresql alone.
 N ?= 200
 crash: crash-programs ## SIGKILL of the daemon at random and at every named point of the store (N=200)
-	@tests/crash/run $(N) '$(STORE)'
+	@tests/crash/run $(N) '$(STORE)' '$(SEED)'

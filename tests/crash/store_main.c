@@ -133,8 +133,9 @@ static int power(struct scene *s, int cuts, uint64_t seed, bool must_lose)
 		done += power_run(s, seed + (uint64_t)runs++, cuts - done, &l, &a);
 	}
 	free(l.p);
-	printf("crash-power: %d cuts in %d runs, %d operations each, %lld s%s\n",
-			done, runs, OPS, (long long)(time(NULL) - begin),
+	printf("crash-power: seed %" PRIu64
+		   ", %d cuts in %d runs, %d operations each, %lld s%s\n",
+			seed, done, runs, OPS, (long long)(time(NULL) - begin),
 			must_lose ? ", synchronous=NORMAL" : "");
 	told("crash-power", &a);
 	if(!must_lose)

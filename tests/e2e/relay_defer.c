@@ -145,9 +145,15 @@ void large_send(struct raw *in, const struct pair *p, const char *mid,
 json_t *stored_session(
 		int ctl, const char *id, const char *ref, long long fence)
 {
+	return stored_session_with(ctl, id, ref, fence, "");
+}
+
+json_t *stored_session_with(int ctl, const char *id, const char *ref,
+		long long fence, const char *more)
+{
 	return ctl_call(ctl, "session.create",
-			fmt("{'session':'%s','content':{'deferred':'%s','fence':%lld}}", id,
-					ref, fence));
+			fmt("{'session':'%s','content':{'deferred':'%s','fence':%lld%s}}",
+					id, ref, fence, more));
 }
 
 void fetch_large(const struct rig *r, int ctl, const char *user,

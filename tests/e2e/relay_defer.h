@@ -44,6 +44,9 @@ void large_send(struct raw *in, const struct pair *p, const char *mid,
 /* A session that reads a stored message of this claim: its answer. */
 json_t *stored_session(
 		int ctl, const char *id, const char *ref, long long fence);
+/* The same with further members of content, ",'lease_ms':1000". */
+json_t *stored_session_with(int ctl, const char *id, const char *ref,
+		long long fence, const char *more);
 /* Claim what is due or waits of the user, read it over a session, which must
  * give these bytes; the daemon has settled it. */
 void fetch_large(const struct rig *r, int ctl, const char *user,

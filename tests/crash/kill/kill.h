@@ -2,10 +2,12 @@
  *
  * `make crash`: the daemon is killed again and again while threads store and
  * deliver messages; the book knows what was promised.
- *   kill_main.c  starts and kills the daemon
+ *   kill_main.c  starts all of it
  *   kill_ctl.c   its control socket, blocking
  *   kill_feed.c  threads that store: deferred.put, and MSRP with session.defer
  *   kill_take.c  threads that deliver
+ *   kill_life.c  one life of the daemon and its end
+ *   kill_drain.c what is left is delivered, or named
  *   kill_book.c  the accountant
  */
 #ifndef CRASH_KILL_H
@@ -15,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define KILL_IP "127.0.0.1"
 #define USERS 24
@@ -23,6 +26,7 @@ struct world
 {
 	char dir[256], sock[300], conf[300], log[300];
 	int http_port, msrp_port;
+	bool files; /* large bodies are files, not rows */
 	volatile bool feeding, taking;
 };
 extern struct world world;
@@ -72,5 +76,22 @@ size_t msrp_read(int fd, char *to, size_t cap, size_t *have);
 void *feed_pager(void *arg);
 void *feed_large(void *arg);
 void *take(void *arg);
+
+/* ---- life -------------------------------------------------------------- */
+
+/* Number `turn`: until a point kills the daemon, or after so long we do. 1;
+ * -1: it ended otherwise. */
+int life(const char *program, uint64_t *rng, int turn);
+/* Prints where it was killed; true: at every point, if there were enough lives
+ * for that. */
+bool life_report(const char *what, int lives);
+
+/* ---- drain ------------------------------------------------------------- */
+
+/* The daemon, which ends at this point (NULL: at none); its process. */
+pid_t daemon_start(const char *program, const char *at);
+/* No more kills: wait until everything that was acknowledged is delivered. 0;
+ * -1: the daemon does not start, or what is left has been named on stderr. */
+int drain(pid_t daemon, const char *what);
 
 #endif

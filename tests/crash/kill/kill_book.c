@@ -23,7 +23,7 @@ static struct
 	bool large, acked;
 	int delivered;
 } * book;
-static int n_book, n_changed;
+static int n_book, n_changed, n_open;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 int book_new(bool large)
@@ -70,6 +70,8 @@ char *book_body(int n, size_t *len)
 void book_acked(int n)
 {
 	pthread_mutex_lock(&lock);
+	if(!book[n].acked && book[n].delivered == 0)
+		n_open++;
 	book[n].acked = true;
 	pthread_mutex_unlock(&lock);
 }
@@ -89,6 +91,8 @@ void book_delivered(const char *body, size_t len, const char *ref)
 		n_changed++;
 		fprintf(stderr, "%s: not the bytes of message %ld\n", ref, n);
 	} else {
+		if(book[n].acked && book[n].delivered == 0)
+			n_open--;
 		book[n].delivered++;
 	}
 	pthread_mutex_unlock(&lock);
@@ -97,11 +101,10 @@ void book_delivered(const char *body, size_t len, const char *ref)
 
 int book_open(void)
 {
-	int n = 0;
+	int n;
 
 	pthread_mutex_lock(&lock);
-	for(int i = 0; i < n_book; i++)
-		n += book[i].acked && book[i].delivered == 0;
+	n = n_open;
 	pthread_mutex_unlock(&lock);
 	return n;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define CHUNK 16384
+#define BACKLOG 400 /* acknowledged and not delivered yet */
 #define MINE "msrp://127.0.0.1:9/feeder;tcp"
 
 static json_t *common(int n, const char *kind)
@@ -51,6 +52,14 @@ static bool put(struct ctl *c, int n)
 	return result != NULL;
 }
 
+/* Much that waits makes nothing more probable, and the end late. */
+static void rest(int ms)
+{
+	do
+		nap(ms);
+	while(world.feeding && book_open() > BACKLOG);
+}
+
 void *feed_pager(void *arg)
 {
 	struct ctl c;
@@ -66,7 +75,7 @@ void *feed_pager(void *arg)
 			;
 		if(stored)
 			book_acked(n);
-		nap(3);
+		rest(3);
 	}
 	ctl_drop(&c);
 	return NULL;
@@ -169,7 +178,7 @@ void *feed_large(void *arg)
 
 		for(int try = 0; world.feeding && !session(&c, n, try); try++)
 			;
-		nap(5);
+		rest(5);
 	}
 	ctl_drop(&c);
 	return NULL;

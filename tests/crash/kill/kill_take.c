@@ -19,6 +19,7 @@ struct taker
 {
 	struct ctl c;
 	int listener, port, serial;
+	char path[96]; /* ours, in the session of the moment */
 };
 
 static const char *str(const json_t *o, const char *name)
@@ -50,9 +51,10 @@ static void take_pager(struct taker *t, const json_t *m)
 	json_decref(r);
 }
 
-/* One SEND: its bytes go into the message; it is answered. -1: no SEND or the
- * connection is gone; 1: the message is complete. */
-static int take_chunk(int fd, const char *p, size_t n, char *body, size_t *len)
+/* One SEND: its bytes go into the message; it is answered. -1: no SEND, of an
+ * earlier session, or the connection is gone; 1: the message is complete. */
+static int take_chunk(const struct taker *t, int fd, const char *p, size_t n,
+		char *body, size_t *len)
 {
 	const char *blank = memmem(p, n, "\r\n\r\n", 4);
 	const char *range = memmem(p, n, "Byte-Range: ", 12);
@@ -66,6 +68,8 @@ static int take_chunk(int fd, const char *p, size_t n, char *body, size_t *len)
 			|| memcmp(p + 5 + strlen(tid), " SEND", 5) != 0 || to == NULL
 			|| from == NULL)
 		return memcmp(p + 5 + strlen(tid), " SEND", 5) == 0 ? -1 : 0;
+	if(strncmp(to + 9, t->path, strlen(t->path)) != 0)
+		return -1;
 	tail = strlen(tid) + 9 + 3;
 	if(blank && range && blank + 4 <= p + n - tail) {
 		size_t k = (size_t)(p + n - tail - (blank + 4));
@@ -89,54 +93,58 @@ static int take_chunk(int fd, const char *p, size_t n, char *body, size_t *len)
 	return p[n - 3] == '$' && start > 0;
 }
 
-static void take_connection(struct taker *t)
+/* 1: the message is complete; 0: not, or no connection; -1: one that an
+ * earlier session has left behind. */
+static int take_connection(const struct taker *t, char *in, char *body)
 {
 	struct timeval limit = {10, 0};
-	char *in = malloc(IN_MAX), *body = malloc(IN_MAX);
 	size_t have = 0, len = 0, n;
 	int fd = accept(t->listener, NULL, NULL), rc = 0;
+	bool ours = fd < 0;
 
-	if(in == NULL || body == NULL)
-		abort();
 	if(fd >= 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	while(fd >= 0 && rc == 0 && (n = msrp_read(fd, in, IN_MAX, &have)) > 0) {
-		rc = take_chunk(fd, in, n, body, &len);
+		rc = take_chunk(t, fd, in, n, body, &len);
+		ours = ours || rc >= 0;
 		have -= n;
 		memmove(in, in + n, have);
 	}
 	if(fd >= 0)
 		close(fd);
-	free(in);
-	free(body);
+	return ours ? rc > 0 : -1;
 }
 
 static void take_large(struct taker *t, const json_t *m)
 {
-	char id[64], path[96];
+	char id[64], *in = malloc(IN_MAX), *body = malloc(IN_MAX);
 	json_t *r;
 	int code;
 
+	if(in == NULL || body == NULL)
+		abort();
 	snprintf(id, sizeof(id), "take%d.%d", t->port, t->serial++);
-	snprintf(path, sizeof(path), "msrp://127.0.0.1:%d/c%d;tcp", t->port,
+	snprintf(t->path, sizeof(t->path), "msrp://127.0.0.1:%d/c%d;tcp", t->port,
 			t->serial);
 	r = ctl_ask(&t->c, "session.create",
 			json_pack("{s:s, s:{s:s, s:O}, s:[{s:s, s:s, s:s, s:{s:s}, s:b}]}",
 					"session", id, "content", "deferred", str(m, "ref"),
 					"fence", json_object_get(m, "fence"), "legs", "leg", "1",
 					"direction", "send", "transport", "tcp", "peer", "path",
-					path, "connect", 1),
+					t->path, "connect", 1),
 			&code);
 	json_decref(r);
-	if(r == NULL) {
-		if(code != 0)
-			fprintf(stderr, "session.create with content: error %d\n", code);
-		return;
+	if(r) {
+		while(take_connection(t, in, body) < 0)
+			;
+		json_decref(ctl_event(&t->c, "leg.delivered", id, 3000));
+		json_decref(ctl_ask(&t->c, "session.close",
+				json_pack("{s:s}", "session", id), &code));
+	} else if(code != 0) {
+		fprintf(stderr, "session.create with content: error %d\n", code);
 	}
-	take_connection(t);
-	json_decref(ctl_event(&t->c, "leg.delivered", id, 3000));
-	json_decref(ctl_ask(
-			&t->c, "session.close", json_pack("{s:s}", "session", id), &code));
+	free(in);
+	free(body);
 }
 
 static bool take_one(struct taker *t, int user)
