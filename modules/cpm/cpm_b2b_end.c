@@ -121,7 +121,7 @@ static bool make_plan(uint64_t id, const struct end *e, unsigned by, str given,
 		return false;
 	}
 	p->was = s->state;
-	s->stay = true; /* until the plan is carried out */
+	s->stay++; /* until the plan is carried out */
 	cpm_session_move(s, CPM_S_CLOSING);
 	cpm_strs_free(&s->reason);
 	s->reason = reason;
@@ -196,7 +196,7 @@ void cpm_b2b_end(uint64_t id, cpm_end_t why, unsigned by, str given)
 	cpm_strs_drop(p.in_dlg);
 	s = cpm_session_lock(id);
 	if(s) {
-		s->stay = false;
+		s->stay -= s->stay > 0; /* the watchdog may have been there */
 		cpm_session_unlock(s);
 	}
 }

@@ -352,14 +352,14 @@ static void closed(uint64_t id)
 	if(s == NULL)
 		return;
 	s->relay = CPM_R_CLOSED;
-	s->stay = true;
+	s->stay++;
 	cpm_session_unlock(s);
 	cpm_legs_end(id, 1);
 	cpm_record_closed(id);
 	s = cpm_session_lock(id);
 	if(s == NULL)
 		return;
-	s->stay = false;
+	s->stay -= s->stay > 0; /* the watchdog may have been there */
 	cpm_session_unlock(s);
 }
 

@@ -267,7 +267,7 @@ typedef struct cpm_session
 	bool keep;            /* the relay keeps the message from its first byte */
 	bool received;        /* the relay has the whole message */
 	bool retarget;        /* each recipient gets a CPIM To of his own */
-	bool stay;            /* under construction: unlock must not free it */
+	uint8_t stay;         /* so many work with it: unlock must not free it */
 	bool copies_begin;    /* the clients for copies are being chosen */
 	bool term;            /* the deliveries are clients of one user */
 	bool choosing;        /* the user's clients are not known yet */

@@ -219,7 +219,8 @@ static void force(cpm_session_t *s)
 	memset(s->n_in, 0, sizeof(s->n_in));
 	s->n_in[CPM_L_DOWN] = s->n_legs;
 	s->relay = CPM_R_CLOSED;
-	s->uas_busy = s->uas_held = s->stay = false;
+	s->uas_busy = s->uas_held = false;
+	s->stay = 0;
 	s->n_byes = 0;
 }
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The load tools and `make bench`. ROUNDS=n sets how often each measurement is
-# repeated, ONLY="small bulk" selects groups (tests/bench/bench.sh lists them).
+# repeated, ONLY="small bulk" selects groups (tests/bench/bench.sh lists them,
+# and what else can be set).
 
 BENCH_MSRP_SRC = $(wildcard tests/bench/load_*.c)
 BENCH_SIP_SRC = $(wildcard tests/bench/sip_*.c) tests/bench/load_proc.c \
@@ -28,19 +29,12 @@ $(B)/tests/bench/store_bench.o: tests/bench/store_bench.c
 $(B)/store-bench: $(B)/tests/bench/store_bench.o $(filter-out %/msrp-relay/main.o,$(RELAY_OBJ))
 	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(RELAY_LIBS)
 
-# STORE=DIR: on which disk. PG=1: PostgreSQL too, with its usual settings.
-.PHONY: bench-store store-million
-bench-store: $(B)/store-bench ## durable acknowledgements per second against the disk's own syncs
-	@tests/bench/store.sh acks $(B)/store-bench
-store-million: $(B)/store-bench ## start of a store with MESSAGES=1000000: time and memory
-	@tests/bench/store.sh million $(B)/store-bench $(or $(MESSAGES),1000000)
-
 # preloaded into a Kamailio
 $(B)/gap.so: tests/bench/gap.c tests/bench/gap.h
 	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -fPIC -shared -o $@ $< -ldl
 
 -include $(B)/tests/bench/store_bench.d $(BENCH_MSRP_OBJ:.o=.d) $(BENCH_SIP_OBJ:.o=.d)
 
-bench: deps ## speed table as ratios (ROUNDS=3, ONLY="small bulk lmm ...")
-	@$(MAKE) --no-print-directory all $(B)/msrp-load $(B)/sip-load $(B)/gap.so
+bench: deps ## speed table as ratios (ROUNDS=3, ONLY="small bulk lmm ...", tests/bench/bench.sh)
+	@$(MAKE) --no-print-directory all $(B)/msrp-load $(B)/sip-load $(B)/store-bench $(B)/gap.so
 	@ROUNDS=$(ROUNDS) ONLY="$(ONLY)" CPM_BIN=$(CURDIR)/$(B) tests/bench/bench.sh

@@ -6,8 +6,12 @@
 # ratios. Called by `make bench`.
 #   ROUNDS=3          how often each measurement is repeated
 #   ONLY="small tls"  groups: message list calls small report bulk lmm latency
-#                     memory tls fanout legs big slow; all when empty
+#                     memory tls fanout legs big slow store defer start; all when
+#                     empty, but start: it fills a store with a million messages
 #   BENCH_LAB=38      addresses 127.20.38.x
+#   STORE=DIR         stores of the groups store and start: on which disk
+#   PG=1              store: PostgreSQL too, with its usual settings
+#   MESSAGES=1000000  start: so many of them
 # Results: build/bench/results.tsv (every single run) and table.md.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,6 +19,7 @@ ROOT=$(cd "$HERE/../.." && pwd)
 N=${BENCH_LAB:-38} ROUNDS=${ROUNDS:-3} ONLY=${ONLY:-}
 CPM_BIN=${CPM_BIN:-$ROOT/build/gcc}
 DIR=$ROOT/build/bench
+STORE=${STORE:-$DIR}
 OUT=$DIR/results.tsv
 mkdir -p "$DIR"
 . "$HERE/targets.sh"
@@ -227,6 +232,50 @@ group_big() {
 	done
 }
 
+# Durable answers of the store, beside what the same disk syncs one by one.
+group_store() {
+	local r n pg=/tmp/cpm-pg-bench-$$
+	wanted store || return 0
+	for ((r = 1; r <= ROUNDS; r++)); do
+		say "[$SECONDS s] store, round $r of $ROUNDS"
+		run store "the disk: write 4 KiB, fdatasync" $r disk "$CPM_BIN/store-bench" sync "$STORE" 3
+		for n in 1 64 1000; do
+			rm -rf "$STORE/bench-store"
+			run store "$n in flight" $r sqlite "$CPM_BIN/store-bench" put "sqlite:$STORE/bench-store" $n 3
+		done
+		rm -rf "$STORE/bench-store"
+		[ -n "${PG:-}" ] || continue
+		"$ROOT/tests/postgres" start $pg $$ || continue
+		for n in 1 64 1000; do
+			run store "$n in flight" $r postgresql "$CPM_BIN/store-bench" put "host=$pg user=relay dbname=postgres" $n 3
+		done
+		"$ROOT/tests/postgres" stop $pg
+	done
+}
+
+# Large messages for people who are away: stored before the last chunk is
+# answered. Each run into an empty store.
+group_defer() {
+	local r c
+	wanted defer || return 0
+	down relay
+	for ((r = 1; r <= ROUNDS; r++)); do
+		say "[$SECONDS s] defer, round $r of $ROUNDS"
+		for c in "1000 x 20 KB|20000" "1000 x 200 KB|200000"; do
+			up relay || return 0
+			msrp defer "${c%|*}, to a recipient" $r relay --sessions 1000 --count 1 --size ${c#*|} --timeout 60
+			msrp defer "${c%|*}, into the store" $r relay --defer --sessions 1000 --count 1 --size ${c#*|} --timeout 60
+			down relay
+		done
+	done
+}
+
+group_start() {
+	[[ " $ONLY " = *" start "* ]] || return 0
+	say "[$SECONDS s] start with ${MESSAGES:-1000000} stored messages"
+	run start "${MESSAGES:-1000000} messages" 1 relay "$HERE/start.sh" "$CPM_BIN" "$STORE" "${MESSAGES:-1000000}"
+}
+
 printf 'group\tcase\ttarget\tround\tkey\tvalue\n' > "$OUT"
 certificate
 group_message
@@ -282,6 +331,9 @@ group_slow() {
 	wait $slow
 }
 group_slow
+group_store
+group_defer
+group_start
 down
 "$HERE/table.sh" "$OUT" > "$DIR/table.md"
 cat "$DIR/table.md"

@@ -45,12 +45,13 @@ struct load_opts
 {
 	uint32_t sessions;
 	uint32_t count;  /* messages of each session */
-	uint32_t legs;   /* recipients of each session; > 1 only with a relay */
+	uint32_t legs;   /* recipients of each session; not 1 only with a relay */
 	uint64_t size;   /* payload bytes behind the CPIM header */
 	uint64_t chunk;  /* content bytes in a chunk; 0 = whole message */
 	uint32_t window; /* chunks in flight of one session */
 	double rate;     /* messages per second of all sessions; 0 = closed loop */
 	bool report;     /* ask for success reports */
+	bool defer;      /* no recipient: the relay is to store them */
 	bool tls_in, tls_out; /* generator side, sink side */
 	const char *gen_host; /* our address as sender */
 	const char *sink_host;

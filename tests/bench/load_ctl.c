@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Sessions of msrp-load in a relay, opened as Kamailio's module opens them:
- * hello, session.create, leg.start for both legs (docs/control-protocol.md).
+ * hello, session.create, leg.start for both legs (docs/control-protocol.md);
+ * or session.defer when there is nobody to send to.
  * Commands are sent some dozens at a time. Called by load_main.c before the
  * measurement and after it.
  */
@@ -143,9 +144,9 @@ static int create(struct ctl *c, const struct load_opts *o, uint32_t i)
 	}
 	session_id(id, sizeof(id), i);
 	return send_line(c, "session.create",
-			json_pack("{s:s,s:I,s:i,s:o}", "session", id, "max_bytes",
-					(json_int_t)(o->size + 1048576), "idle_ms", 120000, "legs",
-					legs));
+			json_pack("{s:s,s:I,s:i,s:b,s:o}", "session", id, "max_bytes",
+					(json_int_t)(o->size + 1048576), "idle_ms", 120000, "keep",
+					(int)o->defer, "legs", legs));
 }
 
 /* One answer to session.create; they come in any order, from any worker. */
@@ -196,6 +197,19 @@ static int start(struct ctl *c, const struct load_opts *o,
 	return rc;
 }
 
+/* To be stored as soon as it is complete, each for a user of his own. */
+static int defer(struct ctl *c, uint32_t i)
+{
+	char id[64], user[64];
+
+	session_id(id, sizeof(id), i);
+	snprintf(user, sizeof(user), "sip:user%u@home1.test", i);
+	return send_line(c, "session.defer",
+			json_pack("{s:s,s:s,s:s,s:s,s:{},s:s}", "session", id, "user", user,
+					"sender", "sip:alice@home1.test", "key", id, "envelope",
+					"when", "now"));
+}
+
 static int skip(struct ctl *c)
 {
 	json_t *res = answer(c);
@@ -220,7 +234,10 @@ int ctl_sessions(
 			rc = created(c, o, paths);
 		for(uint32_t i = at; i < end && rc == 0; i++)
 			rc = start(c, o, &paths[i], i);
-		for(uint32_t i = 0; i < (end - at) * (1 + o->legs) && rc == 0; i++)
+		for(uint32_t i = at; i < end && rc == 0 && o->defer; i++)
+			rc = defer(c, i);
+		for(uint32_t i = 0;
+				i < (end - at) * (1 + o->legs + o->defer) && rc == 0; i++)
 			rc = skip(c);
 	}
 	return rc;

@@ -55,6 +55,7 @@ static const char usage_text[] =
 		"  --window N       chunks of a session waiting for their 200 (16)\n"
 		"  --rate R         open loop: R messages/s in all, latency measured\n"
 		"  --report         ask for success reports and wait for them\n"
+		"  --defer          no recipient: the relay stores the messages\n"
 		"  --tls            TLS on both sides; --tls-in, --tls-out for one\n"
 		"  --cert F --key F PEM files of the TLS sink\n"
 		"  --gen HOST       address to send from (127.20.38.100)\n"
@@ -77,6 +78,7 @@ enum
 	O_WINDOW,
 	O_RATE,
 	O_REPORT,
+	O_DEFER,
 	O_TLS,
 	O_TLS_IN,
 	O_TLS_OUT,
@@ -96,14 +98,15 @@ static const struct option longs[] = {{"sessions", 1, NULL, O_SESSIONS},
 		{"count", 1, NULL, O_COUNT}, {"legs", 1, NULL, O_LEGS},
 		{"size", 1, NULL, O_SIZE}, {"chunk", 1, NULL, O_CHUNK},
 		{"window", 1, NULL, O_WINDOW}, {"rate", 1, NULL, O_RATE},
-		{"report", 0, NULL, O_REPORT}, {"tls", 0, NULL, O_TLS},
-		{"tls-in", 0, NULL, O_TLS_IN}, {"tls-out", 0, NULL, O_TLS_OUT},
-		{"cert", 1, NULL, O_CERT}, {"key", 1, NULL, O_KEY},
-		{"gen", 1, NULL, O_GEN}, {"sink", 1, NULL, O_SINK},
-		{"via", 1, NULL, O_VIA}, {"control", 1, NULL, O_CONTROL},
-		{"pids", 1, NULL, O_PIDS}, {"slow", 1, NULL, O_SLOW},
-		{"hold", 1, NULL, O_HOLD}, {"timeout", 1, NULL, O_TIMEOUT},
-		{"spoil", 1, NULL, O_SPOIL}, {NULL, 0, NULL, 0}};
+		{"report", 0, NULL, O_REPORT}, {"defer", 0, NULL, O_DEFER},
+		{"tls", 0, NULL, O_TLS}, {"tls-in", 0, NULL, O_TLS_IN},
+		{"tls-out", 0, NULL, O_TLS_OUT}, {"cert", 1, NULL, O_CERT},
+		{"key", 1, NULL, O_KEY}, {"gen", 1, NULL, O_GEN},
+		{"sink", 1, NULL, O_SINK}, {"via", 1, NULL, O_VIA},
+		{"control", 1, NULL, O_CONTROL}, {"pids", 1, NULL, O_PIDS},
+		{"slow", 1, NULL, O_SLOW}, {"hold", 1, NULL, O_HOLD},
+		{"timeout", 1, NULL, O_TIMEOUT}, {"spoil", 1, NULL, O_SPOIL},
+		{NULL, 0, NULL, 0}};
 
 /* HOST:PORT, split in place. */
 static int host_port(char *text, const char **host, int *port)
@@ -178,6 +181,10 @@ static int options(int argc, char **argv, struct load_opts *o)
 			case O_REPORT:
 				o->report = true;
 				break;
+			case O_DEFER:
+				o->defer = true;
+				o->legs = 0;
+				break;
 			case O_TLS:
 				o->tls_in = o->tls_out = true;
 				break;
@@ -226,7 +233,8 @@ static int options(int argc, char **argv, struct load_opts *o)
 		}
 	}
 	if(rc < 0 || optind < argc || !o->sessions || !o->count || !o->window
-			|| !o->legs || (o->legs > 1 && !o->control)
+			|| (o->legs == 0) != o->defer || (o->legs != 1 && !o->control)
+			|| (o->defer && o->count != 1)
 			|| (o->tls_out && (!o->cert || !o->key))) {
 		fputs(usage_text, stderr);
 		return -EINVAL;
@@ -333,14 +341,17 @@ static void print_result(struct load_state *st, uint64_t setup_ns,
 		const struct proc_use *after, double rss_peak)
 {
 	uint64_t end = atomic_load(&st->sink_end);
-	uint64_t got = atomic_load(&st->got);
+	uint64_t got =
+			st->o->defer ? atomic_load(&st->acked) : atomic_load(&st->got);
 	double s, gb, cpu = after->cpu_s - before->cpu_s;
 	struct rusage ru;
 
 	if(atomic_load(&st->gen_end) > end)
 		end = atomic_load(&st->gen_end);
 	s = end ? (double)(end - st->start) / 1e9 : 0;
-	gb = (double)atomic_load(&st->got_bytes) / 1e9;
+	gb = (double)(st->o->defer ? got * st->o->size
+							   : atomic_load(&st->got_bytes))
+			/ 1e9;
 	getrusage(RUSAGE_SELF, &ru);
 	printf("ok=%d messages=%" PRIu64 " acked=%" PRIu64 " reports=%" PRIu64
 		   " errors=%" PRIu64 " seconds=%.4f rate=%.0f MBs=%.1f setup_ms=%.1f",
@@ -374,11 +385,14 @@ static int measure(struct load_state *st, struct load_paths *paths)
 	struct ctl *ctl = NULL;
 	uint64_t t0;
 	double peak;
-	int rc;
+	int rc = 0;
 
 	proc_cpu_rss(o->pids, o->n_pids, &idle);
 	proc_pss(o->pids, o->n_pids, &idle);
-	rc = sink_start(&sink, st);
+	if(o->defer)
+		atomic_store(&st->sink_done, true);
+	else
+		rc = sink_start(&sink, st);
 	t0 = now_ns();
 	if(rc == 0 && o->control) {
 		rc = ctl_open(&ctl, o->control);

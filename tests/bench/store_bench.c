@@ -73,7 +73,8 @@ static int bench_sync(const char *dir, int seconds)
 		n++;
 	}
 	close(fd);
-	printf("what=fdatasync per_second=%" PRIu64 "\n", n * 1000000 / us);
+	printf("ok=1 per_second=%" PRIu64 " commits=%" PRIu64 "\n",
+			n * 1000000 / us, n * 1000000 / us);
 	return 0;
 }
 
@@ -166,10 +167,9 @@ static int bench_put(char *where, int flight, int seconds)
 	us = now_us() - start;
 	store_stats_read(b.s, &is);
 	commits = is.commits_total - was.commits_total;
-	printf("what=%s in_flight=%d per_second=%" PRIu64 " commits=%" PRIu64
+	printf("ok=%d per_second=%" PRIu64 " commits=%" PRIu64
 		   " puts_per_commit=%.1f ms_per_commit=%.2f failed=%" PRIu64 "\n",
-			b.conf.backend == STORE_SQLITE ? "sqlite" : "postgresql", flight,
-			b.answered * 1000000 / us, commits * 1000000 / us,
+			b.failed == 0, b.answered * 1000000 / us, commits * 1000000 / us,
 			(double)b.answered / (double)(commits ? commits : 1),
 			(double)(is.commit_us_total - was.commit_us_total) / 1e3
 					/ (double)(commits ? commits : 1),
@@ -187,7 +187,7 @@ static int bench_fill(char *where, uint64_t n)
 	if(open_store(&b, where) < 0)
 		return 1;
 	rc = run_puts(&b, 2000);
-	printf("what=fill messages=%" PRIu64 " seconds=%.1f\n", n,
+	printf("ok=%d messages=%" PRIu64 " seconds=%.1f\n", rc == 0, n,
 			(double)(now_us() - start) / 1e6);
 	end(&b);
 	return rc;
@@ -238,7 +238,7 @@ static int bench_open(char *where)
 	at[3] = now_us() - start;
 	sleep(3); /* the clean-up has its turn */
 	store_stats_read(b.s, &st);
-	printf("what=open messages=%" PRIu64 " ms=%.1f claim_ms=%.2f due_ms=%.2f "
+	printf("ok=1 messages=%" PRIu64 " ms=%.1f claim_ms=%.2f due_ms=%.2f "
 		   "expired_ms=%.2f list_ms=%.2f resident_kib=%" PRIu64
 		   " failed=%" PRIu64 "\n",
 			st.messages, (double)opened / 1e3, (double)at[0] / 1e3,

@@ -33,6 +33,13 @@ function across(g, c1, c2, t, k,    r, list) {
 			list = list " " one[g, c1, t, r, k] / one[g, c2, t, r, k]
 	return median(list)
 }
+# two cases of two targets
+function beside(g, c1, t1, c2, t2, k,    r, list) {
+	for(r = 1; r <= rounds; r++)
+		if(one[g, c2, t2, r, k] + 0 > 0 && one[g, c1, t1, r, k] != "")
+			list = list " " one[g, c1, t1, r, k] / one[g, c2, t2, r, k]
+	return median(list)
+}
 function further(c,    one_leg, four) {
 	one_leg = med("fanout", c "1 recipient", "relay", "cpu")
 	four = med("fanout", c "4 recipients", "relay", "cpu")
@@ -78,7 +85,7 @@ $1 != "group" {
 	if(!(($1, $3) in seent)) { seent[$1, $3] = 1; targets[$1] = targets[$1] "\t" $3 }
 }
 END {
-	ng = split("message list calls small report bulk lmm latency tls fanout legs memory big slow", groups, " ")
+	ng = split("message list calls small report bulk lmm latency tls fanout legs memory big slow store defer start", groups, " ")
 	name["message"] = "MESSAGE through every check, and stock t_relay of the same message"
 	name["list"] = "One MESSAGE to a list, for each recipient; stock: t_request from the script"
 	name["calls"] = "Large-message calls: INVITE, 200, ACK, BYE, 200 on both legs, session in the relay"
@@ -93,6 +100,9 @@ END {
 	name["memory"] = "Memory, both connections of each session open, fresh process"
 	name["big"] = "One message of 1 GB"
 	name["slow"] = "Slow recipient"
+	name["store"] = "Deferred messages of 1 KiB: durable answers, and the same disk alone"
+	name["defer"] = "Large messages for people who are away, beside the same relayed"
+	name["start"] = "Start of the daemon on a full store"
 	columns("message", "msg/s,rate,%.0f;CPU us,cpu_us,%.1f;p50 ms,p50_ms,%.2f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
 	columns("list", "recipients/s,rate,%.0f;CPU us,cpu_us,%.1f;longest CPU ms,busy_cpu_ms,%.2f;longest ms,busy_wall_ms,%.2f;over 5 ms,busy_over_5ms,%d;sent again,uas_again,%d")
 	columns("calls", "calls/s,rate,%.0f;CPU us,cpu_us,%.0f;failed,failed,%d;p50 ms,p50_ms,%.1f;p99 ms,p99_ms,%.1f;retransmitted,retransmitted,%d")
@@ -107,6 +117,9 @@ END {
 	columns("memory", "idle PSS kB,pss_idle_kb,%.0f;PSS kB/session,pss_session_kb,%.2f;set-up ms,setup_ms,%.0f")
 	columns("big", "MB/s,MBs,%.0f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f")
 	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f;p50 us,p50_us,%.0f;p99 us,p99_us,%.0f")
+	columns("store", "answers/s,per_second,%.0f;commits or syncs/s,commits,%.0f;in a commit,puts_per_commit,%.1f;ms for a commit,ms_per_commit,%.2f")
+	columns("defer", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/10k,cpu10k,%.3f;RSS + kB,rss_grow_kb,%.0f")
+	columns("start", "ms to the first answer,start_ms,%d;ms for a page of the list,list_ms,%d;RSS kB,rss_kb,%d;on disk MB,disk_mb,%d;s to fill,fill_seconds,%.0f")
 	base["message"] = "stock"; key["message"] = "cpu_us"
 	base["list"] = "stock"; key["list"] = "cpu_us"
 	base["small"] = base["report"] = "haproxy"; key["small"] = key["report"] = "cpu10k"
@@ -161,6 +174,11 @@ END {
 	goal("RSS growth for 1 GB, 64 KiB chunks: kB", med("big", "1 GB, 64 KiB chunks", "relay", "rss_grow_kb"), 2048, 1)
 	goal("RSS growth for 1 GB, one chunk: kB", med("big", "1 GB, one chunk", "relay", "rss_grow_kb"), 2048, 1)
 	goal("RSS growth, slow recipient: kB", med("slow", "100 MiB, reader at 20 MB/s", "relay", "rss_grow_kb"), 2048, 1)
+	goal("store: commits with 64 in flight against syncs of the disk", beside("store", "64 in flight", "sqlite", "the disk: write 4 KiB, fdatasync", "disk", "commits"), 0.5, 0)
+	goal("store: durable answers/s with 1,000 in flight", med("store", "1000 in flight", "sqlite", "per_second"), 20000, 0)
+	goal("1,000 large messages of 20 KB stored at once: RSS growth, kB", med("defer", "1000 x 20 KB, into the store", "relay", "rss_grow_kb"), 65536, 1)
+	goal("start with 1,000,000 messages: ms to the first answer", med("start", "1000000 messages", "relay", "start_ms"), 5000, 1)
+	goal("start with 1,000,000 messages: RSS kB", med("start", "1000000 messages", "relay", "rss_kb"), 204800, 1)
 	goal("TLS small messages: CPU against nginx", ratio("tls", "small, 100 sessions", "relay", "nginx", "cpu10k"), 1.5, 1)
 	goal("TLS 8 KiB chunks: CPU against nginx", ratio("tls", "100 MiB, 8 KiB chunks", "relay", "nginx", "cpuGB"), 1.5, 1)
 	goal("TLS 64 KiB chunks: CPU against nginx", ratio("tls", "100 MiB, 64 KiB chunks", "relay", "nginx", "cpuGB"), 1.5, 1)

@@ -107,6 +107,7 @@ nginx_pids() { tree "$(cat "$DIR/nginx.pid")"; }
 nginx_args() { echo "--via $NET.62:$([ "${1-}" = tls ] && echo 5443 || echo 5000)"; }
 
 relay_up() {
+	rm -rf "$DIR/store"
 	cat > "$DIR/relay.conf" <<-END
 	listen_address = $NET.63
 	listen_port = 2855

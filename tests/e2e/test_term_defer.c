@@ -62,7 +62,7 @@ static json_t *stored_one(size_t size)
 	json_t *all = stored(), *m = json_array_get(all, 0);
 
 	cr_assert_eq(json_array_size(all), 1);
-	cr_assert_eq(json_integer_value(json_object_get(m, "size")), size);
+	cr_assert_eq((size_t)json_integer_value(json_object_get(m, "size")), size);
 	cr_assert_str_eq(json_string_value(json_object_get(m, "sender")),
 			"sip:alice@cpm.test");
 	cr_assert_str_eq(json_string_value(json_object_get(m, "kind")), "large");

@@ -181,7 +181,7 @@ relay_store() {
 	case $LAB_STORE in
 	none) ;;
 	sqlite) mkdir -p "$LAB_DIR/store" ;;
-	postgresql) printf 'store_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s\n' "$LAB_DIR/pg" "$N" ;;
+	postgresql) printf 'store_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s\n' "$PG_DIR" "$N" ;;
 	*) echo "lab $N: LAB_STORE is sqlite, postgresql or none" >&2; return 1 ;;
 	esac
 	echo "store = $LAB_STORE"
@@ -200,7 +200,8 @@ relay_certificate() {
 }
 
 # PostgreSQL for the store, where LAB_STORE asks for it: a cluster of the lab's own
-# on a Unix socket in $LAB_DIR/pg. It keeps what was committed when a process is
+# on a Unix socket in $PG_DIR, which its user can reach wherever the lab is; cluster_name
+# says whose it is. It keeps what was committed when a process is
 # killed; only a power failure would need its fsync, which is off.
 pg_start() {
 	local bin user=$(id -un) as=() i
@@ -211,16 +212,16 @@ pg_start() {
 		user=postgres
 		as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
 	fi
-	if [ ! -s "$LAB_DIR/pg/data/PG_VERSION" ]; then
-		rm -rf "$LAB_DIR/pg"
-		mkdir -p "$LAB_DIR/pg" && chown "$user" "$LAB_DIR/pg" || return 1
-		(cd "$LAB_DIR/pg" && "${as[@]}" "$bin/initdb" -D "$LAB_DIR/pg/data" -U cpm -A trust -E UTF8 \
+	if [ ! -s "$PG_DIR/data/PG_VERSION" ]; then
+		rm -rf "$PG_DIR"
+		mkdir -p "$PG_DIR" && chown "$user" "$PG_DIR" || return 1
+		(cd "$PG_DIR" && "${as[@]}" "$bin/initdb" -D "$PG_DIR/data" -U cpm -A trust -E UTF8 \
 			--locale=C --no-sync --no-instructions) > "$LOG/initdb.log" 2>&1 ||
 			{ cat "$LOG/initdb.log" >&2; return 1; }
 	fi
-	rm -f "$LAB_DIR/pg/data/postmaster.pid"
-	(cd "$LAB_DIR/pg" && spawn pg "${as[@]}" "$bin/postgres" -D "$LAB_DIR/pg/data" -k "$LAB_DIR/pg" \
-		-c listen_addresses= -c fsync=off -c max_connections=20 -c shared_buffers=16MB) || return 1
+	rm -f "$PG_DIR/data/postmaster.pid"
+	(cd "$PG_DIR" && spawn pg "${as[@]}" "$bin/postgres" -D "$PG_DIR/data" -k "$PG_DIR" \
+		-c listen_addresses= -c "cluster_name=$LAB_DIR/pg" -c fsync=off -c max_connections=20 -c shared_buffers=16MB) || return 1
 	# the relay makes its tables when it starts
 	for ((i = 0; i < 200; i++)); do
 		pg_ready && return 0
@@ -229,7 +230,7 @@ pg_start() {
 	echo "lab $N: PostgreSQL does not answer; read $LOG/pg.log" >&2
 	return 1
 }
-pg_ready() { pg_isready -q -h "$LAB_DIR/pg" -U cpm -d postgres; }
+pg_ready() { pg_isready -q -h "$PG_DIR" -U cpm -d postgres; }
 
 # The gateway to legacy networks (ISF/IWF).
 isf_start() {

@@ -11,8 +11,8 @@
 #include "slice.h"
 
 #define DEFERRED_LIST_TYPE "application/vnd.oma.im.deferred-list+xml"
-#define DEFERRED_LIST_SUBJECT_MAX 256 /* bytes of a subject; the rest is cut   \
-									   */
+/* bytes of a subject; the rest is cut off */
+#define DEFERRED_LIST_SUBJECT_MAX 256
 
 /* One deferred message. Texts may hold any bytes: what XML or UTF-8 does not
  * allow is replaced. */
