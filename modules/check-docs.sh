@@ -8,14 +8,17 @@ set -euo pipefail
 cd "$(dirname "$0")/cpm"
 doc=doc/cpm_admin.xml bad=0
 
-compare() { # compare WHAT: names in the code on fd 3, in the document on fd 4
+compare() { # compare WHAT [WHERE]: names in the code on fd 3, in the document on fd 4
 	local d
-	d=$(diff <(sort -u <&3) <(sort -u <&4)) || { printf '%s, code (<) against %s (>):\n%s\n' "$1" "$doc" "$d" >&2; bad=1; }
+	d=$(diff <(sort -u <&3) <(sort -u <&4)) || { printf '%s, code (<) against %s (>):\n%s\n' "$1" "${2:-$doc}" "$d" >&2; bad=1; }
 }
 compare parameters 3< <(sed -nE 's/.*\{"([a-z_]+)", PARAM_.*/\1/p' cpm_conf.c) \
 	4< <(sed -nE 's/.*<section id="cpm\.p\.([a-z_]+)">.*/\1/p' $doc)
 compare functions 3< <(sed -nE 's/.*\{"(cpm_[a-z_]+)", w_.*/\1/p' cpm_mod.c) \
 	4< <(sed -nE 's/.*<section id="cpm\.f\.([a-z_]+)">.*/\1/p' $doc)
+# Lua and Python have what the native script has.
+compare "functions" "the exports for KEMI" 3< <(sed -nE 's/.*\{"cpm_([a-z_]+)", w_.*/\1/p' cpm_mod.c) \
+	4< <(sed -nE -e 's/^\tKEMI\(([a-z_]+)\),/\1/p' -e 's/.*str_init\("cpm"\), str_init\("([a-z_]+)"\).*/\1/p' cpm_mod.c)
 compare "RPC commands" 3< <(grep -oE '"cpm\.[a-z_]+", rpc_' cpm_rpc.c | cut -d'"' -f2) \
 	4< <(sed -nE 's/.*<section id="(cpm)\.rpc\.([a-z_]+)">.*/\1.\2/p' $doc)
 compare "event routes" 3< <(grep -oE '"cpm:[a-z-]+"' cpm_evroute.c | tr -d '"') \

@@ -147,6 +147,7 @@ typedef struct cpm_conf
 	int fork_wait;      /* ms until a pager message is kept and answered */
 	int defer_lifetime; /* s that a message is kept at most */
 	int imdn_lifetime;  /* s, of a disposition notification */
+	int push;           /* 1: what is kept goes out by itself */
 	int push_settle;    /* ms from a registration to the first push */
 	int push_parallel;  /* users who are pushed to at a time */
 	int push_lease;     /* ms of a claim */

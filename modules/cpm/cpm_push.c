@@ -367,7 +367,9 @@ void cpm_push_tick(void)
 
 static void on_change(const str *owner, bool again)
 {
-	(void)again; /* what got lost in a restart is found that way */
+	/* what got lost in a restart is found that way; nobody is told twice */
+	if(again && !cpm_conf.push)
+		return;
 	cpm_push_user(owner, true, (unsigned)cpm_conf.push_settle);
 }
 

@@ -106,6 +106,12 @@ void cpm_push_ask(uint64_t tag)
 	owner = (str){name, (int)strlen(name)};
 	if(not_known_yet(&owner, known, tag, &c))
 		return;
+	if(any && !cpm_conf.push) { /* he is told, and fetches what he wants */
+		cpm_clients_free(&c);
+		cpm_notice_unpushed(owner);
+		cpm_push_end(tag);
+		return;
+	}
 	if(c && c->n_ids > 0) {
 		ids = c->ids;
 		n = c->n_ids;
@@ -163,7 +169,7 @@ static void settled(uint64_t tag)
 	}
 	linger = go_on && !p->over;
 	if(go_on) {
-		p->any = true; /* he is there: all of it */
+		p->any = cpm_conf.push; /* he is there: all of it */
 		p->tries = 0;
 		p->state = linger ? CPM_PU_LINGERING : CPM_PU_ASKING;
 		p->at = cpm_now_ms() + (uint64_t)cpm_conf.fork_wait;
@@ -175,7 +181,7 @@ static void settled(uint64_t tag)
 		cpm_deferred_tell(CPM_DEFERRED_EXPIRED, &news);
 	cpm_strs_free(&texts);
 	owner = (str){name, (int)strlen(name)};
-	if(outcome == CPM_OUT_WAIT && news.code == 0
+	if(outcome == CPM_OUT_WAIT && cpm_conf.push && news.code == 0
 			&& cpm_push_reachable(&owner, large))
 		cpm_push_user(&owner, true, 0); /* registered meanwhile */
 	if(!go_on)
@@ -294,7 +300,7 @@ static bool failed_unsafe(cpm_push_t *p, int code, bool permanent)
 		p->at = cpm_now_ms() + (uint64_t)cpm_conf.push_lease / 3;
 		return true;
 	}
-	settle_as(p, CPM_OUT_RETRY, code);
+	settle_as(p, cpm_conf.push ? CPM_OUT_RETRY : CPM_OUT_WAIT, code);
 	p->permanent = permanent;
 	p->retry_ms = cpm_push_retry_ms(attempt, (uint32_t)random());
 	return false;

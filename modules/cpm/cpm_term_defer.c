@@ -88,7 +88,7 @@ static json_t *params(uint64_t id, const struct ask *a)
 		bad |= json_object_set_new(
 				p, "lifetime_s", json_integer(a->lifetime_s));
 	/* he is registered: tried again after a while; else when he registers */
-	if(a->clients)
+	if(a->clients && cpm_conf.push)
 		bad |= json_object_set_new(
 				p, "next_ms", json_integer(cpm_push_retry_ms(1, (uint32_t)id)));
 	if(bad) {

@@ -248,13 +248,13 @@ static void fetched(const cpm_strs_t *t, uint64_t size)
 					.imdn = cpm_strs_get(t, CPM_DT_IMDN).len > 0});
 }
 
-/* It is as it was before, and will be pushed. */
+/* It is as it was before: it will be pushed, or fetched another time. */
 static void not_fetched(uint64_t id, const cpm_strs_t *t, uint64_t fence)
 {
 	json_t *p = json_pack("{s:o,s:I,s:s,s:i}", "ref",
 			cpm_media_text(cpm_strs_get(t, CPM_DT_REF)), "fence",
-			(json_int_t)fence, "outcome", "retry", "retry_ms",
-			(int)cpm_push_retry_ms(1, (uint32_t)id));
+			(json_int_t)fence, "outcome", cpm_conf.push ? "retry" : "wait",
+			"retry_ms", (int)cpm_push_retry_ms(1, (uint32_t)id));
 
 	if(p == NULL || cpm_link_send("deferred.settle", p, 0, NULL, 0, 0) < 0)
 		LM_NOTICE("session " CPM_ID_FMT ": the claim ends with its lease\n",

@@ -139,7 +139,7 @@ static void put(const struct todo *t)
 			.type = cpm_strs_get(t->texts, CPM_F_TYPE),
 			.data = cpm_strs_get(t->texts, CPM_F_HEAD),
 			.lifetime_s = (uint32_t)((t->left_ms + 999) / 1000),
-			.next_ms = t->none
+			.next_ms = t->none || !cpm_conf.push
 					? -1
 					: (int64_t)cpm_push_retry_ms(1, (uint32_t)random()),
 			.lease_ms = t->claim ? CLAIM_MS : 0};
@@ -163,7 +163,9 @@ static void settle_stored(const struct todo *t)
 	const cpm_deferred_settle_t s = {
 			.ref = {(char *)t->ref, (int)strlen(t->ref)},
 			.fence = t->fence,
-			.outcome = t->outcome,
+			.outcome = t->outcome == CPM_OUT_RETRY && !cpm_conf.push
+					? CPM_OUT_WAIT
+					: t->outcome,
 			.retry_ms = cpm_push_retry_ms(1, (uint32_t)random()),
 			.code = t->code};
 	int rc = cpm_deferred_settle(&s, on_settled, t->id, 0);
@@ -189,7 +191,7 @@ static void refuse_sender(const struct todo *t)
  * found nothing. */
 static void look_again(str owner)
 {
-	if(cpm_push_reachable(&owner, false))
+	if(cpm_conf.push && cpm_push_reachable(&owner, false))
 		cpm_push_user(&owner, true, (unsigned)cpm_conf.push_settle);
 }
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keep_flow.h"
 #include "relay_defer.h"
-#include "term_flow.h"
 
 E2E_SUITE(term_fetch);
 
@@ -39,16 +39,17 @@ static void stored_are(size_t n)
 }
 
 /* A message for bob, who is not there; its reference. */
-static const char *begin(void)
+static const char *begin_with(const char *more)
 {
 	struct call *a;
 	struct sip *ok;
 
 	term_start(&o,
-			"modparam(\"cpm\", \"deferred_uri\", \"" FUNCTION "\")\n"
-			"event_route[cpm:delivered] {\n	xlog(\"L_WARN\", \"taken: "
-			"$cpm(deferred_user) $cpm(deferred_sender) $cpm(deferred_kind) "
-			"$cpm(deferred_size)\\n\");\n}\n");
+			fmt("modparam(\"cpm\", \"deferred_uri\", \"" FUNCTION "\")\n"
+				"event_route[cpm:delivered] {\n	xlog(\"L_WARN\", \"taken: "
+				"$cpm(deferred_user) $cpm(deferred_sender) $cpm(deferred_kind) "
+				"$cpm(deferred_size)\\n\");\n}\n%s",
+					more));
 	relay = (struct rig){.ip = o.lab->pf_ip, .sock = o.lab->relay_sock};
 	ctl = ctl_hello_fd(&relay);
 	body = content_make(SIZE);
@@ -60,6 +61,11 @@ static const char *begin(void)
 	lab_idle(o.lab, 8000);
 	return strdup(json_string_value(
 			json_object_get(json_array_get(stored(), 0), "ref")));
+}
+
+static const char *begin(void)
+{
+	return begin_with("");
 }
 
 static const char *receiving(const char *dir)
@@ -200,6 +206,81 @@ E2E_TEST(term_fetch, what_was_not_taken_is_still_there,
 	out = media(ok);
 	out_takes(&out, body, SIZE);
 	ended(a);
+	stored_are(0);
+	out_free(&out);
+	end();
+}
+
+/* The list that the phone gets, with so many messages; answered. */
+static const char *told(size_t n)
+{
+	struct sip *m = keep_at(&o, PHONE);
+	const char *at = sip_body(m);
+	size_t is = 0;
+
+	cr_assert_str_eq(sip_hdr(m, "Content-Type"),
+			"application/vnd.oma.im.deferred-list+xml");
+	while((at = strstr(at, "<history ")) != NULL) {
+		at++;
+		is++;
+	}
+	cr_assert_eq(is, n, "%s", m->text);
+	ua_answer(o.ua, m, 200, "");
+	return sip_body(m);
+}
+
+/* What waits does so for nothing but a registration. */
+static void none_is_due(size_t n)
+{
+	json_t *all = stored(), *one;
+	size_t i;
+
+	cr_assert_eq(json_array_size(all), n);
+	json_array_foreach(all, i, one)
+	{
+		cr_assert_str_eq(event_text(one, "state"), "stored");
+		cr_assert_eq(event_number(one, "next_ms"), -1);
+	}
+}
+
+E2E_TEST(term_fetch, operator_who_wants_no_push,
+		"TL-18/part: push 0: who registers is told and sent nothing, he "
+		"fetches text and photo; an operator's flush sends all the same")
+{
+	const char *ref = begin_with("modparam(\"cpm\", \"push\", 0)\n"
+								 "modparam(\"cpm\", \"push_settle\", 100)\n"),
+			   *id, *other;
+	struct call *a;
+	struct sip *ok, *m;
+	struct out out;
+
+	term_register(&o, PHONE);
+	cr_assert(strstr(told(1), ref));
+	/* one that is refused is tried no more, either */
+	id = keep_send(&o, NULL, keep_body("m2", NULL));
+	m = keep_at(&o, PHONE);
+	ua_answer(o.ua, m, 480, "");
+	keep_answer(&o, id, 202);
+	told(2);
+	none_is_due(2);
+	other = event_text(json_array_get(stored(), 1), "ref");
+	a = ask("bob", of(other), "recvonly");
+	ok = call_answered(a, 6000);
+	call_ack(a);
+	out = media(ok);
+	out_takes(&out, sip_body(m), strlen(sip_body(m)));
+	ended(a);
+	none_is_due(1);
+	own_stat_wait(&o, "deferred_delivered", 1);
+	cr_assert_eq(ua_count(o.ua, "INVITE", NULL), 0);
+	lab_relayctl(o.lab, "deferred", "flush", "-u", "sip:bob@cpm.test", NULL);
+	a = term_incoming(&o, PHONE);
+	many_accept(a);
+	out_free(&out);
+	out = many_media(o.lab, a);
+	out_takes(&out, body, SIZE);
+	flow_bye_comes(a, 6000);
+	own_stat_wait(&o, "deferred_delivered", 2);
 	stored_are(0);
 	out_free(&out);
 	end();
