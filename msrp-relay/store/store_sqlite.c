@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log/log.h"
@@ -155,6 +156,25 @@ static int secure_log(struct store_db *db, const char *path)
 	return rc < 0 ? rc : end;
 }
 
+/* The database is made, or made to be, for nobody else's eyes; SQLite gives its
+ * log the same mode. Before it is opened: a close of ours would drop its locks.
+ */
+static int make_private(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = 0;
+	struct stat st;
+
+	if(fd < 0)
+		return -errno;
+	if(fstat(fd, &st) < 0 || ((st.st_mode & 077) != 0 && fchmod(fd, 0600) < 0))
+		rc = -errno;
+	close(fd);
+	if(rc < 0)
+		log_limited(
+				LOG_L_ERROR, "store: %s: mode 0600: %s", path, strerror(-rc));
+	return rc;
+}
+
 static int lite_open(struct store_db *db)
 {
 	struct sqlite *q = xcalloc(sizeof(*q));
@@ -166,6 +186,8 @@ static int lite_open(struct store_db *db)
 	if(snprintf(path, sizeof(path), "%s/store.db", db->conf->dir)
 			>= (int)sizeof(path))
 		rc = -ENAMETOOLONG;
+	if(rc == 0)
+		rc = make_private(path);
 	if(rc == 0) {
 		err = sqlite3_open_v2(path, &q->h,
 				SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE

@@ -163,6 +163,54 @@ Test(store_sqlite, a_file_of_the_same_disk_is_taken_over_and_not_copied)
 	rig_test(STORE_SQLITE, taken_over);
 }
 
+/* Of a file or directory of the store; permission bits. */
+static unsigned mode_of(const struct node *r, const char *name)
+{
+	char path[300];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", r->dir, name);
+	cr_assert_eq(stat(path, &st), 0, "%s", path);
+	return st.st_mode & 07777;
+}
+
+/* The database was made by somebody careless. */
+static void private(struct node *r)
+{
+	char *p = pattern(200000), path[300], name[64];
+	struct store_put m = rig_message(BOB, 1);
+	int fd;
+
+	rig_close(r);
+	snprintf(path, sizeof(path), "%s/store.db", r->dir);
+	cr_assert_eq(mode_of(r, "store.db"), 0600);
+	cr_assert_eq(chmod(path, 0644), 0);
+	cr_assert_eq(rig_open(r), 0);
+	cr_assert_eq(rig_put(r, &m, p, 200000), 0);
+	snprintf(name, sizeof(name), "bodies/%s", r->m[0].ref);
+	cr_expect_eq(mode_of(r, name), 0600);
+	m = rig_message(BOB, 2);
+	fd = spooled(r->dir, p, 200000);
+	m.body = (struct store_source){fd, 200000, NULL, 0};
+	store_put(r->p, &m, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	close(fd);
+	snprintf(name, sizeof(name), "bodies/%s", r->m[0].ref);
+	cr_expect_eq(mode_of(r, name), 0600);
+	cr_expect_eq(mode_of(r, "bodies"), 0700);
+	cr_expect_eq(mode_of(r, "lock"), 0600);
+	cr_expect_eq(mode_of(r, "store.db"), 0600);
+	cr_expect_eq(mode_of(r, "store.db-wal"), 0600);
+	cr_expect_eq(mode_of(r, "store.db-shm"), 0600);
+	free(p);
+}
+
+Test(store_sqlite, its_files_are_for_nobody_elses_eyes)
+{
+	umask(022);
+	rig_test(STORE_SQLITE, private);
+}
+
 BOTH(the_same_message_again_is_found_and_not_stored_twice)
 {
 	struct store_put m = rig_message(BOB, 1);
