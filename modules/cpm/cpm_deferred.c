@@ -293,8 +293,8 @@ static int ask_next(json_t *params, unsigned lease_ms, cpm_deferred_next_f f,
 	return ask("deferred.next", params, on_next, w);
 }
 
-int cpm_deferred_next(const str *users, unsigned n_users, bool any, str after,
-		unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
+int cpm_deferred_next(const str *users, unsigned n_users, cpm_next_t what,
+		str after, unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
 {
 	json_t *o = json_object(), *names = json_array();
 	int rc = o && names ? 0 : -1;
@@ -303,7 +303,9 @@ int cpm_deferred_next(const str *users, unsigned n_users, bool any, str after,
 		rc |= json_array_append_new(
 				names, json_stringn(users[i].s, (size_t)users[i].len));
 	rc |= json_object_set(o, "users", names);
-	rc |= json_object_set_new(o, "any", json_boolean(any));
+	if(what != CPM_NEXT_DUE)
+		rc |= json_object_set_new(
+				o, what == CPM_NEXT_ANY ? "any" : "waiting", json_true());
 	if(after.len > 0)
 		rc |= set_str(o, "after", after);
 	json_decref(names);

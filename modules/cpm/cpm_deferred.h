@@ -114,17 +114,24 @@ typedef struct cpm_deferred_found
 typedef void (*cpm_deferred_next_f)(
 		const cpm_deferred_found_t *r, uint64_t id, int n);
 
+typedef enum cpm_next
+{
+	CPM_NEXT_DUE,
+	CPM_NEXT_WAITING, /* also what waits for a registration */
+	CPM_NEXT_ANY      /* also what is not due yet */
+} cpm_next_t;
+
 /**
  * Claim the oldest message of a user that is due.
  *
  * @param users    his identities, 1 to CPM_DEFERRED_USERS_MAX
- * @param any      also what waits: he is registered now
+ * @param what     which of them
  * @param after    ref; not empty: only what is behind that message, and of
  *                 that not what waits for its next attempt
  * @param lease_ms length of the claim
  */
-int cpm_deferred_next(const str *users, unsigned n_users, bool any, str after,
-		unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
+int cpm_deferred_next(const str *users, unsigned n_users, cpm_next_t what,
+		str after, unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
 		__attribute__((warn_unused_result));
 
 /* Claim this one, due or not; one that is expiring too. */

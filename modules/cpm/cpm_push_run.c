@@ -93,6 +93,7 @@ void cpm_push_ask(uint64_t tag)
 	cpm_clients_t *c = NULL;
 	str owner, *ids = &owner;
 	unsigned n = 1;
+	cpm_next_t what = CPM_NEXT_DUE;
 	bool any, known;
 	int rc;
 
@@ -116,7 +117,15 @@ void cpm_push_ask(uint64_t tag)
 		ids = c->ids;
 		n = c->n_ids;
 	}
-	rc = cpm_deferred_next(ids, n, any, (str){after, (int)strlen(after)},
+	/* stored by a node that did not find him, but he is here; who can take but
+	 * one kind waits for his next registration, or the other kind would come
+	 * and go */
+	if(any)
+		what = CPM_NEXT_ANY;
+	else if(cpm_push_reachable(&owner, false)
+			&& cpm_push_reachable(&owner, true))
+		what = CPM_NEXT_WAITING;
+	rc = cpm_deferred_next(ids, n, what, (str){after, (int)strlen(after)},
 			(unsigned)cpm_conf.push_lease, on_next, tag, 0);
 	cpm_clients_free(&c);
 	if(rc < 0)

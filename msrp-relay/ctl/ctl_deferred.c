@@ -293,6 +293,7 @@ void ctl_deferred_next(struct ctl_request *rq, json_t *params)
 	c.lease_ms = (int64_t)params_u64(&p, "lease_ms", PARAM_OPTIONAL,
 			DEFERRED_LEASE_MIN, DEFERRED_LEASE_MAX, DEFERRED_LEASE);
 	c.any = params_bool(&p, "any", PARAM_OPTIONAL, false);
+	c.waiting = params_bool(&p, "waiting", PARAM_OPTIONAL, false);
 	const char *after = deferred_ref(&p, "after", PARAM_OPTIONAL);
 	if(!params_end(&p)) {
 		ctl_refuse(rq, CTL_E_PARAMS, fault.why, fault.name);

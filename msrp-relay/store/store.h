@@ -137,8 +137,8 @@ typedef void store_done_cb(
 /* Told on the main loop. */
 struct store_events
 {
-	/* Messages of this user were stored, released, requeued or flushed, by
-	 * this node or (PostgreSQL) by another. */
+	/* Messages of this user were stored, put back to wait, released, requeued
+	 * or flushed, by this node or (PostgreSQL) by another. */
 	void (*changed)(void *arg, const char *user);
 	/* The store can be used again, or not any more. */
 	void (*available)(void *arg, bool yes);
@@ -223,6 +223,8 @@ struct store_claim
 	int64_t lease_ms;  /* ours for so long */
 	bool any;          /* users: whether due or not; with `after`: also what
 						* waits for its user, not for its next attempt */
+	bool waiting;      /* users: also what waits for a registration, unless
+						* another one of the user's waits for its next attempt */
 };
 
 /**

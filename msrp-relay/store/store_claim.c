@@ -72,7 +72,7 @@ static int find_oldest(struct store *s, struct store_job *j, int64_t now,
 		struct store_row *row)
 {
 	struct store_row r;
-	int64_t after = 0, any = j->claim.any;
+	int64_t after = 0, any = j->claim.any ? 1 : j->claim.waiting ? 3 : 0;
 	int rc, found = 0;
 
 	if(j->claim.after) {
@@ -80,7 +80,7 @@ static int find_oldest(struct store *s, struct store_job *j, int64_t now,
 		if(rc < 0)
 			return rc;
 		after = rc > 0 ? db_int(&s->db, 0) : 0; /* gone: nothing is skipped */
-		any = any ? 2 : 0;
+		any = any > 0 ? 2 : 0;
 	}
 	for(int i = 0; i < j->claim.n_users; i++) {
 		rc = db_one(&s->db, OLDEST_DUE, SQL_T(j->claim.users[i]), SQL_I(now),
@@ -233,6 +233,8 @@ static int put_back(
 	if(rc < 0)
 		return rc;
 	j->res.state = to;
+	/* Another node may know where he is. */
+	j->changed = wait && !telling ? row->m.user : NULL;
 	j->tally = &s->stats.retries_total;
 	return 0;
 }

@@ -88,7 +88,10 @@ enum sql_column
 			"SELECT " SQL_MESSAGE " FROM messages WHERE usr = $1 "             \
 			"AND id > $4 AND expires_at > $2 "                                 \
 			"AND ((state = 0 AND ($3 = 1 OR next_at <= $2 "                    \
-			"OR ($3 = 2 AND next_at IS NULL))) "                               \
+			"OR ($3 = 2 AND next_at IS NULL) "                                 \
+			"OR ($3 = 3 AND next_at IS NULL AND NOT EXISTS (SELECT 1 "         \
+			"FROM messages o WHERE o.usr = $1 AND o.state = 0 "                \
+			"AND o.next_at > $2)))) "                                          \
 			"OR (state = 1 AND lease_until <= $2)) "                           \
 			"ORDER BY id LIMIT 1 {skip}")                                      \
 	SQL(CLAIM, "iitii",                                                        \

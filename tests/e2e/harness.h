@@ -71,7 +71,12 @@ struct lab *lab_shared(void);
  */
 struct lab *lab_own(const char *setting, ...) __attribute__((sentinel));
 
-/* start, stop, restart or kill one part: core, cpm, relay, isf. */
+/* The second node of a lab of LAB_NODES=2: pf_ip and the sockets are its own,
+ * for lab_rpc(), lab_stat(), lab_relayctl(). Logs and parts (cpm2, relay2) are
+ * those of the lab itself. */
+struct lab *lab_node2(const struct lab *lab);
+
+/* start, stop, restart or kill one part: core, cpm, relay, isf, pg. */
 void lab_part(struct lab *lab, const char *command, const char *part);
 
 /* "127.20.n.host". */

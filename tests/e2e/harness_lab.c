@@ -88,6 +88,19 @@ static struct lab *lab_new(int n)
 	return lab;
 }
 
+struct lab *lab_node2(const struct lab *lab)
+{
+	struct lab *two = e2e_alloc(sizeof(*two));
+
+	*two = *lab;
+	snprintf(two->pf_ip, sizeof(two->pf_ip), "127.20.%d.21", lab->n);
+	snprintf(two->cpm_ctl, sizeof(two->cpm_ctl), "unix:%s/run/cpm2.ctl",
+			lab->dir);
+	snprintf(two->relay_sock, sizeof(two->relay_sock), "%s/run/relay2.sock",
+			lab->dir);
+	return two;
+}
+
 const char *lab_addr(const struct lab *lab, int host)
 {
 	return fmt("127.20.%d.%d", lab->n, host);

@@ -21,10 +21,11 @@
 	"(^|[^A-Za-z])(ERROR|CRITICAL|ALERT|BUG|EMERG):|Z error[: ]|"              \
 	"[^a-z]error: |Sanitizer|runtime error|Segmentation|core dumped"
 
-/* The first two are under test; the others' logs are only kept. */
-static const char *const parts[] = {"cpm", "relay", "core", "isf", "iwf"};
-#define N_PARTS 5
-#define N_TESTED 2
+/* The first four are under test; the others' logs are only kept. */
+static const char *const parts[] = {
+		"cpm", "relay", "cpm2", "relay2", "core", "isf", "iwf"};
+#define N_PARTS 7
+#define N_TESTED 4
 
 /* One test has at most a shared lab and an own one. */
 static struct

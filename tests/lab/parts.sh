@@ -3,7 +3,8 @@
 # The parts of the lab. Each part P has P_start (writes its configuration and
 # spawns it) and P_ready (asks it; 0 when it answers). Sourced by `lab`, which
 # sets the addresses and directories. The order is that of starting.
-PARTS=(core pg relay cpm isf iwf)
+# relay2 and cpm2 are the second node (LAB_NODES=2).
+PARTS=(core pg relay relay2 cpm cpm2 isf iwf)
 
 # A program of this build; without it the part cannot start.
 built() {
@@ -55,8 +56,11 @@ preamble() { # CONTROL-SOCKET [NAME VALUE]...
 
 core_start() {
 	free_address "$CORE_IP" || return 1
+	local node2=$PF_IP reg=$PF_IP
+	[ "$LAB_NODES" = 1 ] || node2=$NODE2_IP
+	[ "$LAB_REG_NODE" = 1 ] || reg=$node2
 	{
-		preamble "$RUN/core.ctl"
+		preamble "$RUN/core.ctl" NODE2_IP "$node2" REG_IP "$reg"
 		[[ " $LAB_TRIGGERS " != *" orig "* ]] || echo '#!define TRIGGER_ORIG'
 		[[ " $LAB_TRIGGERS " != *" term "* ]] || echo '#!define TRIGGER_TERM'
 		case $LAB_TRIGGER_BY in
@@ -114,11 +118,14 @@ cpm_deferral() {
 }
 
 # The PF: the operator's own configuration with the lab's values.
-cpm_start() {
+cpm_start() { cpm_node cpm relay "$PF_IP"; }
+cpm2_start() { cpm_node cpm2 relay2 "$NODE2_IP"; }
+cpm_node() { # PART RELAY ADDRESS
+	local part=$1 relay=$2 PF_IP=$3 n=${1#cpm}
 	built cpm.so && free_address "$PF_IP" || return 1
 	{
-		CORE_IP=$LAB_TRUSTED preamble "$RUN/cpm.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/relay.sock" \
-			RELAY_OWNER "pf$N" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT" \
+		CORE_IP=$LAB_TRUSTED preamble "$RUN/$part.ctl" PF_URI "sip:$PF_IP:5060" RELAY_SOCK "$RUN/$relay.sock" \
+			RELAY_OWNER "pf$N${n:+-$n}" CPM_SO "$CPM_BIN/cpm.so" MSRP_TRANSPORT "$LAB_MSRP_TRANSPORT" \
 			EXPLODER_URI sip:exploder@cpm.test DEFERRED_URI sip:deferred@cpm.test ISF_URI "sip:$ISF_IP:5060" ISF_MODE "$LAB_ISF_MODE" \
 			CORE_URI "sip:$CORE_IP:5060"
 		echo '#!define CPM_VALUES'
@@ -145,43 +152,50 @@ cpm_start() {
 		echo '	$sht(cpm_rules=>sip:bob@cpm.test) = "anonymity=0;list_anonymity=0";'
 		echo '}'
 		[ -z "$LAB_CPM_CFG_EXTRA" ] || printf '%s\n' "$LAB_CPM_CFG_EXTRA"
-	} > "$CONF/cpm.cfg"
-	kamailio_spawn cpm "$LAB_CPM_SHM"
+	} > "$CONF/$part.cfg"
+	kamailio_spawn "$part" "$LAB_CPM_SHM"
 }
 cpm_ready() { sip_ping "$PF_IP"; }
+cpm2_ready() { sip_ping "$NODE2_IP"; }
 
-relay_start() {
+relay_start() { relay_node relay "$PF_IP" "$LAB_DIR/spool"; }
+relay2_start() { relay_node relay2 "$NODE2_IP" "$LAB_DIR/spool2"; }
+relay_node() { # PART ADDRESS SPOOL
+	local part=$1 ip=$2 spool=$3
 	built msrp-relay || return 1
-	[ -s "$CONF/relay.pem" ] || relay_certificate || return 1
+	[ -s "$CONF/$part.pem" ] || relay_certificate "$part" "$ip" || return 1
 	{
 		echo "# written by tests/lab/lab; changes are lost"
 		cat <<-END
-		listen_address = $PF_IP
+		listen_address = $ip
 		listen_port = 2855
 		tls_port = 2955
-		tls_certificate = $CONF/relay.pem
-		tls_key = $CONF/relay.key
+		tls_certificate = $CONF/$part.pem
+		tls_key = $CONF/$part.key
 		workers = 2
 		max_message_bytes = 100MiB
 		inactivity_timeout = 10s
-		control_socket = $RUN/relay.sock
-		http_address = $PF_IP
+		control_socket = $RUN/$part.sock
+		http_address = $ip
 		http_port = 9090
 		END
-		[[ $LAB_RELAY_CONF_EXTRA = *spool_dir* ]] || echo "spool_dir = $LAB_DIR/spool"
+		[[ $LAB_RELAY_CONF_EXTRA = *spool_dir* ]] || echo "spool_dir = $spool"
 		# `down` does not wait for sessions that a test has left open
 		[[ $LAB_RELAY_CONF_EXTRA = *drain_timeout* ]] || echo 'drain_timeout = 2s'
-		relay_store || return 1
+		relay_store "$part" || return 1
 		[ -z "$LAB_RELAY_CONF_EXTRA" ] || printf '%s\n' "$LAB_RELAY_CONF_EXTRA"
-	} > "$CONF/relay.conf"
-	spawn relay "$CPM_BIN/msrp-relay" -f -c "$CONF/relay.conf"
+	} > "$CONF/$part.conf"
+	spawn "$part" "$CPM_BIN/msrp-relay" -f -c "$CONF/$part.conf"
 }
 # Where deferred messages are kept.
-relay_store() {
+relay_store() { # PART
+	local n=${1#relay}
+	[[ $LAB_NODES = 1 || $LAB_STORE = postgresql ]] ||
+		{ echo "lab $N: LAB_NODES=2 needs LAB_STORE=postgresql" >&2; return 1; }
 	case $LAB_STORE in
 	none) ;;
 	sqlite) mkdir -p "$LAB_DIR/store" ;;
-	postgresql) printf 'store_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s\n' "$PG_DIR" "$N" ;;
+	postgresql) printf 'store_url = host=%s user=cpm dbname=postgres\nstore_node = pf%s%s\n' "$PG_DIR" "$N" "${n:+-$n}" ;;
 	*) echo "lab $N: LAB_STORE is sqlite, postgresql or none" >&2; return 1 ;;
 	esac
 	echo "store = $LAB_STORE"
@@ -192,10 +206,13 @@ relay_store() {
 relay_ready() {
 	curl -fsS -m 1 -o /dev/null "http://$PF_IP:9090/readyz"
 }
-relay_certificate() {
+relay2_ready() {
+	curl -fsS -m 1 -o /dev/null "http://$NODE2_IP:9090/readyz"
+}
+relay_certificate() { # PART ADDRESS
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
-		-subj "/CN=pf.cpm.test" -addext "subjectAltName=IP:$PF_IP" \
-		-keyout "$CONF/relay.key" -out "$CONF/relay.pem" 2> "$LOG/openssl.log" ||
+		-subj "/CN=pf.cpm.test" -addext "subjectAltName=IP:$2" \
+		-keyout "$CONF/$1.key" -out "$CONF/$1.pem" 2> "$LOG/openssl.log" ||
 		{ cat "$LOG/openssl.log" >&2; return 1; }
 }
 

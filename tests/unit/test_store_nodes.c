@@ -110,6 +110,41 @@ ONLY(STORE_PGSQL, store_pgsql, another_node_hears_of_a_stored_message)
 	rig_free(two);
 }
 
+/* He was not found here; the other node knows where he is. */
+ONLY(STORE_PGSQL, store_pgsql, what_is_put_back_to_wait_is_told_and_can_be_had)
+{
+	struct node *two = rig_join(r, "two");
+	const char *user = BOB;
+	struct store_claim c = {
+			.users = &user, .n_users = 1, .lease_ms = 60000, .waiting = true};
+	struct store_put behind = rig_message(BOB, 2);
+	uint64_t fence;
+	char *ref = rig_stored(r, BOB, 1);
+
+	cr_assert_eq(rig_open(two), 0);
+	cr_assert_eq(rig_claim(r, BOB, 60000, true), 0);
+	cr_assert_eq(rig_settle(r, ref, r->m[0].fence, STORE_O_WAIT, 0), 0);
+	for(int i = 0; i < 200 && two->n_changed == 0; i++)
+		rig_sleep(two, 20);
+	cr_assert_str_eq(two->changed, BOB);
+	cr_assert_eq(rig_claim(two, BOB, 60000, false), 0);
+	cr_assert_eq(two->n, 0);
+	store_claim(two->p, &c, rig_cb, two);
+	cr_assert_eq(rig_wait(two), 0);
+	cr_assert_eq(two->n, 1);
+	/* What waits for another attempt is left alone, and what is behind it. */
+	fence = two->m[0].fence;
+	behind.next_ms = STORE_NEVER;
+	cr_assert_eq(rig_put(two, &behind, "x", 1), 0);
+	cr_assert_eq(rig_settle(two, ref, fence, STORE_O_RETRY, 60000), 0);
+	store_claim(two->p, &c, rig_cb, two);
+	cr_assert_eq(rig_wait(two), 0);
+	cr_assert_eq(two->n, 0);
+	rig_close(two);
+	rig_free(two);
+	free(ref);
+}
+
 ONLY(STORE_PGSQL, store_pgsql, a_restart_leaves_the_leases_of_other_nodes)
 {
 	struct node *two = rig_join(r, "two");
