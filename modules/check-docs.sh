@@ -28,5 +28,12 @@ compare statistics \
 	4< <(sed -n '/<title>Statistics/,/<\/section>/p' $doc | sed -nE 's/.*<listitem><para><emphasis>([a-z_]+)<.*/\1/p')
 compare "reasons of refusal" 3< <(sed -nE 's/.*\{"([a-z0-9-]+)", [0-9]{3}, ".*/\1/p' cpm_reject.c) \
 	4< <(sed -nE 's/.*<listitem><para><emphasis>"([a-z0-9-]+)"<.*/\1/p' $doc)
+# Every file has its line in the architecture, and what where.md names is there.
+compare "files" "docs/architecture.md" 3< <(ls cpm_*.c | sed 's/\.c$//') \
+	4< <(sed -n '/^| files of/,/^$/p' ../../docs/architecture.md | grep -oE '`cpm_[a-z0-9_]+`' | tr -d '`')
+for file in $(sed -n '/^|/s/[|,;]/ /gp' ../../docs/where.md | grep -oE ' [a-z0-9_./-]+(\.(c|cfg|lua|py)|/) ' | sort -u); do
+	[ -e "../../$file" ] || [ -e "$file" ] || [ -e "../../tests/e2e/$file" ] ||
+		{ echo "docs/where.md: there is no $file" >&2; bad=1; }
+done
 [ $bad = 0 ] && echo "docs-check: all of cpm is documented"
 exit $bad
