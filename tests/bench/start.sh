@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Fills a store with so many messages and starts the daemon on it: time until it
-# has answered the first command, time of a page of the list, resident memory
+# has answered the first command, time of 100 lines of the list, resident memory
 # ten seconds later. Prints one line of key=value pairs. Called by bench.sh.
 #   start.sh BIN-DIR DIRECTORY MESSAGES
 set -eu
@@ -29,7 +29,7 @@ until "$bin/msrp-relayctl" -s "$dir/sock" ping > /dev/null 2>&1; do
 	sleep 0.005
 done
 ready=$(ms)
-"$bin/msrp-relayctl" -s "$dir/sock" deferred list > /dev/null
+"$bin/msrp-relayctl" -s "$dir/sock" deferred list -n 100 > /dev/null
 list=$(ms)
 sleep 10
 rss=$(awk '/^VmRSS/ { print $2 }' /proc/$pid/status)

@@ -119,7 +119,7 @@ END {
 	columns("slow", "MB/s,MBs,%.1f;CPU s/GB,cpuGB,%.3f;RSS + kB,rss_grow_kb,%.0f;p50 us,p50_us,%.0f;p99 us,p99_us,%.0f")
 	columns("store", "answers/s,per_second,%.0f;commits or syncs/s,commits,%.0f;in a commit,puts_per_commit,%.1f;ms for a commit,ms_per_commit,%.2f")
 	columns("defer", "msg/s,rate,%.0f;MB/s,MBs,%.0f;CPU s/10k,cpu10k,%.3f;RSS + kB,rss_grow_kb,%.0f")
-	columns("start", "ms to the first answer,start_ms,%d;ms for a page of the list,list_ms,%d;RSS kB,rss_kb,%d;on disk MB,disk_mb,%d;s to fill,fill_seconds,%.0f")
+	columns("start", "ms to the first answer,start_ms,%d;ms for 100 lines of the list,list_ms,%d;RSS kB,rss_kb,%d;on disk MB,disk_mb,%d;s to fill,fill_seconds,%.0f")
 	base["message"] = "stock"; key["message"] = "cpu_us"
 	base["list"] = "stock"; key["list"] = "cpu_us"
 	base["small"] = base["report"] = "haproxy"; key["small"] = key["report"] = "cpu10k"
