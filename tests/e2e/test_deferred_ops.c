@@ -144,13 +144,15 @@ E2E_TEST(deferred_ops, more_than_a_page_is_listed_in_order,
 	struct rig *r = rig_start("store = sqlite");
 	int ctl = ctl_serving(r);
 	const char *first = stored_pager(ctl, BOB, "k0");
+	const char *text;
 	struct proc *p;
 
 	for(int i = 1; i < 300; i++)
 		stored_pager(ctl, BOB, fmt("k%d", i));
 	cr_assert_eq(run(r, true, &p, "list", NULL, NULL), 0);
-	cr_assert_eq(lines(proc_stdout(p)), 300);
-	cr_assert_leq(strstr(proc_stdout(p), first), strchr(proc_stdout(p), '\n'));
+	text = proc_stdout(p);
+	cr_assert_eq(lines(text), 300);
+	cr_assert_leq(strstr(text, first), strchr(text, '\n'));
 	cr_assert_eq(run(r, true, &p, "list", "-n", "7"), 0);
 	cr_assert_eq(lines(proc_stdout(p)), 7);
 }
