@@ -422,5 +422,6 @@ void cpm_deferred_tell(cpm_deferred_event_t ev, const cpm_deferred_news_t *n)
 	cpm_evroute_run(routes[ev]);
 	cpm_tm.t_sett(saved, saved_branch);
 	news.now = false;
-	cpm_notice_changed(n->user, ev == CPM_DEFERRED_STORED);
+	if(ev == CPM_DEFERRED_STORED)
+		cpm_notice_kept(n->user);
 }

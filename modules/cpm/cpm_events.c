@@ -13,6 +13,7 @@
 #include "cpm_conf.h"
 #include "cpm_direct.h"
 #include "cpm_link.h"
+#include "cpm_notice.h"
 #include "cpm_push.h"
 #include "cpm_switch.h"
 #include "cpm_term_int.h"
@@ -283,6 +284,7 @@ static void on_up(int new_boot)
 {
 	if(new_boot)
 		give_up_lost(true);
+	cpm_notice_changed((str){NULL, 0}); /* what was told meanwhile is lost */
 	compare.round++;
 	compare.began = cpm_now_ms();
 	compare.next = 0;

@@ -17,7 +17,7 @@
 #define SLOTS 1024       /* power of two, at most 65536 */
 #define THROTTLE_MS 1000 /* between two lists of one user */
 #define RETRY_MS 5000    /* the relay could not be asked */
-#define POLL_MS 30000    /* other servers tell us nothing */
+#define POLL_MS 300000   /* an event may get lost */
 #define BATCH 64         /* users looked at for one tick and slot */
 
 static struct table
@@ -276,54 +276,78 @@ static unsigned primary(const str *names, unsigned n)
 	return 0;
 }
 
-/* What is due for one name. */
-static void tell_name(str name, bool message, const str *names, unsigned n)
+/* The list of those who subscribed by this name is compared. */
+static void compare(str name)
 {
-	cpm_told_t *e = cpm_told_lock(name, message);
+	cpm_told_t *e = cpm_told_lock(name, false);
 
 	if(e == NULL)
 		return;
-	for(cpm_sub_t *s = e->subs; s; s = s->next)
-		s->due = true;
-	if(message) {
-		e->message = true;
-		if(e->ids == NULL)
-			e->ids = cpm_strs_new(names, n);
-	}
+	e->poll_at = 0;
 	cpm_told_unlock(e);
 	cpm_told_ask(name);
 }
 
-static void tell(str who, bool message)
+/* Of all, as fast as the clock goes through them. */
+static void compare_all(void)
+{
+	for(unsigned i = 0; i < SLOTS; i++) {
+		lock_get(&table->slots[i].lock);
+		for(cpm_told_t *e = table->slots[i].first; e; e = e->next)
+			e->poll_at = 0;
+		lock_release(&table->slots[i].lock);
+	}
+}
+
+void cpm_notice_changed(str who)
 {
 	cpm_clients_t *c = NULL;
-	const str *names = &who;
-	unsigned n = 1, first;
 
-	if(cpm_clients_get(&who, &c) == 0 && c->n_ids > 0) {
-		names = c->ids;
-		n = c->n_ids < CPM_STRS_MAX ? c->n_ids : CPM_STRS_MAX;
+	if(cpm_notice_count() == 0)
+		return;
+	if(who.len == 0) {
+		compare_all();
+		return;
 	}
-	first = primary(names, n);
-	if(message && c)
-		message = cpm_clients_choose(c, CPM_CAN_DEFERRED, 0, NULL) > 0;
-	for(unsigned i = 0; i < n; i++)
-		tell_name(names[i], message && c && i == first, names, n);
+	if(cpm_clients_peek(&who, &c) == 0 && c->n_ids > 0) {
+		for(unsigned i = 0; i < c->n_ids; i++)
+			compare(c->ids[i]);
+	} else {
+		compare(who);
+	}
 	cpm_clients_free(&c);
 }
 
-void cpm_notice_changed(str who, bool stored)
+/* His clients are to get a MESSAGE. */
+static void want_message(str name, const str *names, unsigned n)
 {
-	bool message = stored && (cpm_conf.notify_by & CPM_NOTIFY_MESSAGE);
+	cpm_told_t *e = cpm_told_lock(name, true);
 
-	if(message || cpm_notice_count() > 0)
-		tell(who, message);
+	if(e == NULL)
+		return;
+	e->message = true;
+	if(e->ids == NULL)
+		e->ids = cpm_strs_new(names, n);
+	cpm_told_unlock(e);
+	cpm_told_ask(name);
 }
 
-void cpm_notice_unpushed(str who)
+void cpm_notice_kept(str who)
 {
-	if(cpm_conf.notify_by & CPM_NOTIFY_MESSAGE)
-		tell(who, true);
+	cpm_clients_t *c = NULL;
+	const str *names = &who;
+	unsigned n = 1;
+
+	if(!(cpm_conf.notify_by & CPM_NOTIFY_MESSAGE)
+			|| cpm_clients_get(&who, &c) < 0)
+		return;
+	if(c->n_ids > 0) {
+		names = c->ids;
+		n = c->n_ids < CPM_STRS_MAX ? c->n_ids : CPM_STRS_MAX;
+	}
+	if(cpm_clients_choose(c, CPM_CAN_DEFERRED, 0, NULL) > 0)
+		want_message(names[primary(names, n)], names, n);
+	cpm_clients_free(&c);
 }
 
 /* ---- time ---- */

@@ -25,16 +25,16 @@ int cpm_notice_init(void);
 /* Once a second, in the timer process. */
 void cpm_notice_tick(void);
 
-/**
- * What is kept for a user has changed. Any process, no lock held.
+/* What is kept for a user is not what it was, by the relay's word: his
+ * subscribers are told when the list is another one. Any process, no lock held.
  *
- * @param who    any of his names, canonical
- * @param stored it has become more: clients with the tag are told, too
+ * @param who any of his names, canonical; empty: nobody knows whose
  */
-void cpm_notice_changed(str who, bool stored);
+void cpm_notice_changed(str who);
 
-/* A push has failed, or there is none: clients with the tag are told. */
-void cpm_notice_unpushed(str who);
+/* A message is kept for him, or a push has failed: clients with the tag are
+ * told. */
+void cpm_notice_kept(str who);
 
 /**
  * A SUBSCRIBE out of a dialog, for the script.

@@ -46,8 +46,8 @@ typedef struct cpm_told
 	unsigned n_subs;
 	cpm_strs_t *ids;    /* all his names, owned */
 	uint64_t next_at;   /* ms: the list is not asked for before */
-	uint64_t poll_at;   /* ms: it is asked for all the same, for what other
-						 * servers have done */
+	uint64_t poll_at;   /* ms: it is asked for and compared; 0: the relay
+						 * says that it is another one */
 	uint64_t hash;      /* of the list told last */
 	bool asking;        /* the relay has been asked */
 	bool message;       /* his clients are to get a MESSAGE */

@@ -51,8 +51,10 @@ static void add(struct job *j, const json_t *m)
 			.to = cpim_uri(text(cpim, "to")),
 			.subject = text(cpim, "subject")};
 
-	if(slice_eq(text(m, "state"), SLICE("expiring")))
-		return; /* it cannot be had any more */
+	/* it cannot be had any more, or not now */
+	if(slice_eq(text(m, "state"), SLICE("expiring"))
+			|| slice_eq(text(m, "state"), SLICE("held")))
+		return;
 	if(j->list.items < (unsigned)cpm_conf.notify_list_max)
 		deferred_list_add(&j->list, &item);
 }

@@ -14,6 +14,7 @@
 #include "../../core/mem/shm_mem.h"
 #include "cpm_conf.h"
 #include "cpm_id.h"
+#include "cpm_notice.h"
 #include "cpm_push_int.h"
 #include "proto/slice.h"
 
@@ -383,6 +384,8 @@ void cpm_push_event(const char *type, const json_t *params)
 	else if(strcmp(type, "deferred.due") == 0 && owner)
 		cpm_push_user(
 				&(str){(char *)owner, (int)json_string_length(v)}, false, 0);
+	else if(strcmp(type, "deferred.changed") == 0 && owner)
+		cpm_notice_changed((str){(char *)owner, (int)json_string_length(v)});
 }
 
 int cpm_push_init(void)

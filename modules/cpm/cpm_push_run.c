@@ -276,7 +276,7 @@ void cpm_push_settle(uint64_t tag)
 	snprintf(who, sizeof(who), "%s", p->user);
 	cpm_push_unlock(p);
 	if(s.outcome == CPM_OUT_RETRY)
-		cpm_notice_unpushed((str){who, (int)strlen(who)});
+		cpm_notice_kept((str){who, (int)strlen(who)});
 	rc = cpm_deferred_settle(&s, on_settled, tag, 0);
 	if(rc < 0)
 		on_settled(-ENOTCONN, tag, 0);

@@ -4,6 +4,7 @@
  * and what has expired, by indexed queries of a bounded number of rows, and
  * tells those who serve deferred messages. One connection gets an event, the
  * next one the next; what is not taken care of is told again after a while.
+ * That a user's messages are others than before is told to all of them.
  */
 #include "ctl_deferred.h"
 
@@ -31,7 +32,9 @@ struct ctl_watch
 	struct ctl_server *server;
 	uv_timer_t timer;
 	struct told *all;
+	struct told *news;    /* users whose messages have changed */
 	unsigned budget;      /* events that are left in this tick */
+	unsigned news_budget; /* of them, deferred.changed */
 	unsigned last_client; /* number of the connection that had the last one */
 	bool due_asked, expired_asked;
 };
@@ -71,26 +74,37 @@ static bool say(struct ctl_watch *w, json_t *o)
 	return c != NULL;
 }
 
-static void forget(struct ctl_watch *w, struct told *t)
+static void forget_in(struct told **all, struct told *t)
 {
-	HASH_DEL(w->all, t);
+	HASH_DEL(*all, t);
 	free(t);
 }
 
-static struct told *remember(struct ctl_watch *w, const char *name)
+static void forget(struct ctl_watch *w, struct told *t)
+{
+	forget_in(&w->all, t);
+}
+
+/* NULL: there are too many. */
+static struct told *remember_in(struct told **all, const char *name)
 {
 	struct told *t;
 	size_t n = strlen(name) + 1;
 
-	HASH_FIND_STR(w->all, name, t);
-	if(t || HASH_COUNT(w->all) >= TOLD_MAX)
+	HASH_FIND_STR(*all, name, t);
+	if(t || HASH_COUNT(*all) >= TOLD_MAX)
 		return t;
 	t = calloc(1, sizeof(*t) + n);
 	if(t == NULL)
 		abort();
 	memcpy(t->name, name, n);
-	HASH_ADD_STR(w->all, name, t);
+	HASH_ADD_STR(*all, name, t);
 	return t;
+}
+
+static struct told *remember(struct ctl_watch *w, const char *name)
+{
+	return remember_in(&w->all, name);
 }
 
 static void say_due(struct ctl_watch *w, struct told *t)
@@ -154,6 +168,70 @@ static void removed(void *arg, int rc, const struct store_result *res)
 		store_expired(w->server->store_port, EXPIRE_MAX, to_claim, w);
 }
 
+/* ---- news for all ------------------------------------------------------ */
+
+/* Takes nothing: each connection has its own numbers. */
+static void say_all(struct ctl_watch *w, const char *user)
+{
+	for(struct ctl_client *c = w->server->clients; c; c = c->next) {
+		json_t *o;
+		size_t n = 0;
+		char *line;
+
+		if(!c->deferred || c->ending || uv_is_closing((uv_handle_t *)&c->pipe))
+			continue;
+		o = json_pack("{s:I, s:s, s:o}", "seq", (json_int_t)++c->seq, "type",
+				"deferred.changed", "user", deferred_string(user));
+		line = ctl_encode_event("event", o, &n);
+		json_decref(o);
+		ctl_client_send(c, line, n);
+	}
+}
+
+static void say_news(struct ctl_watch *w, struct told *t)
+{
+	if(w->news_budget == 0)
+		return; /* the next tick */
+	w->news_budget--;
+	t->at = uv_now(w->server->loop);
+	say_all(w, t->name);
+}
+
+static void tick_news(struct ctl_watch *w)
+{
+	struct told *t, *next;
+
+	w->news_budget = EVENTS_MAX;
+	HASH_ITER(hh, w->news, t, next)
+	{
+		if(t->at == 0)
+			say_news(w, t);
+		else
+			forget_in(&w->news, t);
+	}
+}
+
+void ctl_watch_changed(struct ctl_server *s, const char *user)
+{
+	struct ctl_watch *w = s->watch;
+	struct told *t;
+	bool first;
+
+	if(w == NULL || next_client(w) == NULL)
+		return;
+	HASH_FIND_STR(w->news, user, t);
+	first = t == NULL;
+	if(first)
+		t = remember_in(&w->news, user);
+	if(t == NULL)
+		return; /* subscribers' lists are compared now and then, too */
+	t->at = 0;
+	if(first)
+		say_news(w, t);
+}
+
+/* ---- life -------------------------------------------------------------- */
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct ctl_watch *w = timer->data;
@@ -163,6 +241,7 @@ static void on_tick(uv_timer_t *timer)
 	bool anybody = next_client(w) != NULL;
 
 	w->budget = EVENTS_MAX;
+	tick_news(w);
 	if(s->store_port == NULL || !store_is_available(s->store))
 		return;
 	HASH_ITER(hh, w->all, t, next)
@@ -213,7 +292,7 @@ void ctl_watch_start(struct ctl_server *s)
 	if(w == NULL)
 		abort();
 	w->server = s;
-	w->budget = EVENTS_MAX;
+	w->budget = w->news_budget = EVENTS_MAX;
 	s->watch = w;
 	uv_timer_init(s->loop, &w->timer);
 	w->timer.data = w;
@@ -227,6 +306,8 @@ static void timer_closed(uv_handle_t *h)
 
 	HASH_ITER(hh, w->all, t, next)
 	forget(w, t);
+	HASH_ITER(hh, w->news, t, next)
+	forget_in(&w->news, t);
 	free(w);
 }
 

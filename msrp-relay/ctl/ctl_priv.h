@@ -127,6 +127,10 @@ void ctl_watch_stop(struct ctl_server *s);
 /* Something of this user's may be due. */
 void ctl_watch_user(struct ctl_server *s, const char *user);
 
+/* His messages are others than before: all who serve deferred messages hear of
+ * it, at once and then at most once a second. */
+void ctl_watch_changed(struct ctl_server *s, const char *user);
+
 /* A message of his was claimed: when one is due again it is told at once. */
 void ctl_watch_taken(struct ctl_server *s, const char *user);
 

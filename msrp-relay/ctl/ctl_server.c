@@ -236,9 +236,11 @@ void ctl_server_leave_store(struct ctl_server *s)
 	s->store = NULL;
 }
 
-void ctl_server_user(struct ctl_server *s, const char *user)
+void ctl_server_user(struct ctl_server *s, const char *user, bool due)
 {
-	ctl_watch_user(s, user);
+	ctl_watch_changed(s, user);
+	if(due)
+		ctl_watch_user(s, user);
 }
 
 int ctl_server_clients(const struct ctl_server *s)

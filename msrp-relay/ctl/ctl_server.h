@@ -42,8 +42,8 @@ int ctl_server_serve(
 /* The store is about to be closed: answers of it do not come any more. */
 void ctl_server_leave_store(struct ctl_server *s);
 
-/* Deferred messages of this user may be due. */
-void ctl_server_user(struct ctl_server *s, const char *user);
+/* This user's deferred messages have changed; `due`: one may be due. */
+void ctl_server_user(struct ctl_server *s, const char *user, bool due);
 
 /* Pass an event on to the connections of the session's owner. */
 void ctl_server_event(struct ctl_server *s, const struct relay_event *ev);

@@ -186,12 +186,12 @@ static void on_event(void *arg, const struct relay_event *ev)
 }
 
 /* Somebody's deferred messages have changed; perhaps one is due. */
-static void on_changed(void *arg, const char *user)
+static void on_changed(void *arg, const char *user, bool due)
 {
 	struct daemon *d = arg;
 
 	if(d->ctl)
-		ctl_server_user(d->ctl, user);
+		ctl_server_user(d->ctl, user, due);
 }
 
 static void on_available(void *arg, bool yes)

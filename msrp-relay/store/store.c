@@ -146,14 +146,14 @@ static struct store_job *take(struct store *s, bool *stop)
 
 /* ---- what the main loop is told ---------------------------------------- */
 
-void store_tell(struct store *s, const char *user)
+void store_tell(struct store *s, const char *change)
 {
 	bool known = false;
 
 	if(s->ev.changed == NULL)
 		return;
 	pthread_mutex_lock(&s->lock);
-	known = s->n_users > 0 && strcmp(s->users[s->n_users - 1], user) == 0;
+	known = s->n_users > 0 && strcmp(s->users[s->n_users - 1], change) == 0;
 	if(!known && s->n_users == s->cap_users) {
 		s->cap_users = s->cap_users ? 2 * s->cap_users : 64;
 		s->users = realloc(s->users, (size_t)s->cap_users * sizeof(*s->users));
@@ -161,7 +161,7 @@ void store_tell(struct store *s, const char *user)
 			abort();
 	}
 	if(!known)
-		s->users[s->n_users++] = strdup(user);
+		s->users[s->n_users++] = strdup(change);
 	pthread_mutex_unlock(&s->lock);
 	uv_async_send(&s->async);
 }
@@ -185,7 +185,7 @@ static void on_tell(uv_async_t *async)
 		s->ev.available(s->ev.arg, store_is_available(s));
 	for(int i = 0; i < n; i++) {
 		if(s->ev.changed)
-			s->ev.changed(s->ev.arg, users[i]);
+			s->ev.changed(s->ev.arg, users[i] + 1, users[i][0] == '+');
 		free(users[i]);
 	}
 	free(users);
@@ -198,7 +198,8 @@ static void hear(struct store *s)
 	if(s->db.driver->notified == NULL || !store_is_available(s))
 		return;
 	while((p = s->db.driver->notified(&s->db)) != NULL)
-		store_tell(s, p);
+		if(*p == '+' || *p == '-')
+			store_tell(s, p);
 	if(s->db.failed == -ENOTCONN)
 		store_disconnect(s, -ENOTCONN);
 }

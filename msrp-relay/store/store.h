@@ -137,9 +137,10 @@ typedef void store_done_cb(
 /* Told on the main loop. */
 struct store_events
 {
-	/* Messages of this user were stored, put back to wait, released, requeued
-	 * or flushed, by this node or (PostgreSQL) by another. */
-	void (*changed)(void *arg, const char *user);
+	/* This user's messages have changed, by this node or (PostgreSQL) by
+	 * another. `due`: were stored, put back to wait, released,
+	 * requeued or flushed; else there are fewer of them, or one is held. */
+	void (*changed)(void *arg, const char *user, bool due);
 	/* The store can be used again, or not any more. */
 	void (*available)(void *arg, bool yes);
 	void *arg;

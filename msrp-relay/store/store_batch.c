@@ -13,7 +13,7 @@
 #include "log/log.h"
 #include "store/store_priv.h"
 
-#define NOTICE_BYTES 7000 /* of users in one notice */
+#define NOTICE_BYTES 7000 /* of users in one notice; PostgreSQL takes 8000 */
 
 static uint64_t clock_us(void)
 {
@@ -52,30 +52,44 @@ static int write_totals(
 	return rc < 0 ? rc : 0;
 }
 
-/* Other nodes may have the client of this user. */
+/* What goes to other nodes, as long as it is together. */
+struct notice
+{
+	size_t n;
+	char users[NOTICE_BYTES + 1];
+};
+
+static int notice_send(struct store *s, struct notice *note)
+{
+	size_t n = note->n;
+
+	if(n == 0)
+		return 0;
+	note->users[n - 1] = '\0'; /* the last one's end of line */
+	note->n = 0;
+	return s->db.driver->notify(&s->db, note->users);
+}
+
+/* Other nodes may have clients of these users. */
 static int notify(struct store *s, struct store_job *first)
 {
-	char users[NOTICE_BYTES + STORE_TEXT_MAX + 2];
-	size_t n = 0;
+	struct notice note = {.n = 0};
 	int rc = 0;
 
 	if(s->db.driver->notify == NULL)
 		return 0;
 	for(struct store_job *j = first; j && rc == 0; j = j->next) {
-		size_t len = j->changed ? strlen(j->changed) : 0;
+		for(struct store_change *c = j->changed; c && rc == 0; c = c->next) {
+			size_t len = strlen(c->text);
 
-		if(len > 0) {
-			memcpy(users + n, j->changed, len);
-			n += len;
-			users[n++] = '\n';
-		}
-		if(n > 0 && (n > NOTICE_BYTES || j->next == NULL)) {
-			users[n - 1] = '\0';
-			rc = s->db.driver->notify(&s->db, users);
-			n = 0;
+			if(note.n + len + 1 > NOTICE_BYTES)
+				rc = notice_send(s, &note);
+			memcpy(note.users + note.n, c->text, len);
+			note.n += len;
+			note.users[note.n++] = '\n';
 		}
 	}
-	return rc;
+	return rc < 0 ? rc : notice_send(s, &note);
 }
 
 /* One transaction. 0: every job has its rc. Else nothing has happened, unless
@@ -191,8 +205,8 @@ static void answer(struct store *s, struct store_job *j)
 		count_refused(s, j);
 	if(j->tally)
 		tally(j->tally, j->n_tally);
-	if(j->changed)
-		store_tell(s, j->changed);
+	for(struct store_change *c = j->changed; c; c = c->next)
+		store_tell(s, c->text);
 	store_job_answer(j, j->rc);
 }
 

@@ -234,7 +234,8 @@ static int put_back(
 		return rc;
 	j->res.state = to;
 	/* Another node may know where he is. */
-	j->changed = wait && !telling ? row->m.user : NULL;
+	if(wait && !telling)
+		store_job_changed(j, row->m.user, true);
 	j->tally = &s->stats.retries_total;
 	return 0;
 }

@@ -258,7 +258,8 @@ static int order_run(struct store *s, struct store_job *j)
 		if(rc < 0)
 			return rc;
 		store_answer_one(j, &row.m);
-		j->changed = to == STORE_STORED ? row.m.user : NULL;
+		if(to != STORE_DELETED) /* that one is told already */
+			store_job_changed(j, row.m.user, to == STORE_STORED);
 		j->tally = to == STORE_DELETED ? &s->stats.deleted_total : NULL;
 	}
 	j->res.state = to;
@@ -286,7 +287,8 @@ static int flush_run(struct store *s, struct store_job *j)
 	}
 	if(rc < 0)
 		return rc;
-	j->changed = n > 0 ? user : NULL;
+	if(user && n > 0)
+		store_job_changed(j, user, true);
 	j->reached = (uint64_t)last;
 	j->res.count = j->size + (uint64_t)n;
 	if(user || n < FLUSH_STEP)

@@ -73,6 +73,17 @@ const char *store_job_str(struct store_job *j, const char *s)
 	return p;
 }
 
+void store_job_changed(struct store_job *j, const char *user, bool due)
+{
+	size_t n = strlen(user);
+	struct store_change *c = store_job_alloc(j, sizeof(*c) + n + 2);
+
+	c->text[0] = due ? '+' : '-';
+	memcpy(c->text + 1, user, n);
+	c->next = j->changed;
+	j->changed = c;
+}
+
 /* Length of the UTF-8 sequence at p, 0: it is none (RFC 3629). */
 static size_t utf8_length(const unsigned char *p)
 {

@@ -49,6 +49,14 @@ struct store_mem
 	_Alignas(16) char data[];
 };
 
+/* A user whose messages have changed: as text "+user", something may be due, or
+ * "-user". In that form other nodes hear of it, too. */
+struct store_change
+{
+	struct store_change *next;
+	char text[];
+};
+
 struct store_job
 {
 	struct store_job *next;
@@ -94,8 +102,8 @@ struct store_job
 	/* what the commit brings; cleared before each try */
 	const char **unlink; /* refs whose files go; in mem */
 	int n_unlink;
-	const char *changed; /* user to tell about */
-	uint64_t *tally;     /* counter that goes up, by so many */
+	struct store_change *changed; /* users to tell about; in mem */
+	uint64_t *tally;              /* counter that goes up, by so many */
 	int n_tally;
 	int64_t d_messages, d_bytes;
 };
@@ -136,7 +144,7 @@ struct store
 	int n_queue;
 	bool stopping;
 	struct store_job *pending; /* puts whose file may be without a row */
-	char **users;              /* to tell about, for the main loop */
+	char **users;              /* struct store_change.text, for the main loop */
 	int n_users, cap_users;
 	bool tell_available;
 
@@ -170,6 +178,9 @@ void store_job_free(struct store_job *j);
 /* Zeroed, lives as long as the job. */
 void *store_job_alloc(struct store_job *j, size_t n);
 const char *store_job_str(struct store_job *j, const char *s); /* NULL: "" */
+/* With the commit: the user's messages have changed; see struct store_change.
+ */
+void store_job_changed(struct store_job *j, const char *user, bool due);
 /* Queue it; when that cannot be it is answered. */
 void store_job_submit(struct store_job *j);
 /* Hand it back to its port, from any thread. */
@@ -184,8 +195,8 @@ int store_enqueue(struct store *s, struct store_job *j);
 void store_requeue(struct store *s, struct store_job *j);
 int64_t store_now(const struct store *s); /* ms since the epoch */
 uint64_t store_mono(void);                /* ms */
-/* For the main loop: this user's messages have changed. Takes lock. */
-void store_tell(struct store *s, const char *user);
+/* For the main loop: text of a struct store_change. Takes lock. */
+void store_tell(struct store *s, const char *change);
 
 /* ---- store_batch.c ----------------------------------------------------- */
 

@@ -191,7 +191,7 @@ static int put_run(struct store *s, struct store_job *j)
 		s->names = true;
 	store_point("put.after_insert");
 	j->tally = &s->stats.stored_total;
-	j->changed = j->put.lease_ms > 0 ? NULL : j->put.user;
+	store_job_changed(j, j->put.user, j->put.lease_ms <= 0);
 	j->d_messages = 1;
 	j->d_bytes = (int64_t)j->size;
 	return 0;

@@ -91,6 +91,7 @@ int store_row_remove(
 		unlink_later(j, row->m.ref);
 	j->d_messages -= 1;
 	j->d_bytes -= (int64_t)row->m.size;
+	store_job_changed(j, row->m.user, false);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay_defer.h"
 #include "subscribe_flow.h"
 
 E2E_SUITE(notice);
@@ -108,6 +109,40 @@ E2E_TEST(notice, subscriber_is_told_of_each_change,
 	m = ua_wait(
 			own.ua, fmt("MESSAGE %s", own_gruu("alice", PHONE)), NULL, 12000);
 	ua_answer(own.ua, m, 200, "");
+	notify_of(&s, 0);
+}
+
+/* The operator's order for alice's only message. */
+static void ordered(int ctl, const char *order)
+{
+	json_t *all = json_object_get(
+			ctl_call(ctl, "deferred.list", "{'user':'sip:alice@cpm.test'}"),
+			"result");
+	json_t *one = json_array_get(json_object_get(all, "messages"), 0);
+
+	ctl_call(ctl, fmt("deferred.%s", order),
+			fmt("{'ref':'%s'}", event_text(one, "ref")));
+}
+
+E2E_TEST(notice, what_the_operator_does_is_told_at_once,
+		"TL-18/part: a message that is held is not in the list, one that is "
+		"released is there again, one that is deleted is gone")
+{
+	struct rig relay;
+	struct sub s;
+	int ctl;
+
+	start("");
+	relay = (struct rig){.ip = own.lab->pf_ip, .sock = own.lab->relay_sock};
+	ctl = ctl_hello_fd(&relay);
+	deferred("m-1", "one");
+	sub_begin(&own, &s, &(struct sub_opt){.event = NULL});
+	notify_of(&s, 1);
+	ordered(ctl, "hold");
+	notify_of(&s, 0);
+	ordered(ctl, "release");
+	notify_of(&s, 1);
+	ordered(ctl, "delete");
 	notify_of(&s, 0);
 }
 

@@ -91,11 +91,12 @@ static void remove_dir(const char *dir)
 
 /* ---- nodes ------------------------------------------------------------- */
 
-static void on_changed(void *arg, const char *user)
+static void on_changed(void *arg, const char *user, bool due)
 {
 	struct node *r = arg;
 
 	r->n_changed++;
+	r->n_due += due;
 	snprintf(r->changed, sizeof(r->changed), "%s", user);
 }
 

@@ -30,7 +30,7 @@ struct node
 	struct store_message m[RIG_ROWS];
 	struct store_result res;
 	/* events */
-	int n_changed, n_available;
+	int n_changed, n_due, n_available;
 	char changed[256]; /* the latest one */
 };
 

@@ -765,3 +765,38 @@ BOTH(whoever_asked_hears_of_users_whose_messages_changed)
 	cr_assert_str_eq(r->changed, BOB);
 	cr_assert_geq(r->n_available, 1);
 }
+
+/* Orders and ends of a claim: is it told, and may something be due then? */
+static void heard(struct node *r, int changed, int due)
+{
+	rig_sleep(r, 50);
+	cr_assert_eq(r->n_changed, changed);
+	cr_assert_eq(r->n_due, due);
+}
+
+static void ordered(struct node *r, const char *ref, enum store_order what)
+{
+	store_order(r->p, ref, what, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+}
+
+BOTH(every_change_of_a_users_messages_is_told)
+{
+	char *one = rig_stored(r, BOB, 1), *two = rig_stored(r, CAROL, 2);
+
+	heard(r, 2, 2);
+	ordered(r, one, STORE_HOLD);
+	heard(r, 3, 2);
+	ordered(r, one, STORE_RELEASE);
+	heard(r, 4, 3);
+	cr_assert_str_eq(r->changed, BOB);
+	ordered(r, two, STORE_DELETE);
+	heard(r, 5, 3);
+	cr_assert_str_eq(r->changed, CAROL);
+	cr_assert_eq(rig_claim(r, BOB, 60000, true), 0);
+	cr_assert_eq(rig_settle(r, one, r->m[0].fence, STORE_O_DELIVERED, 0), 0);
+	heard(r, 6, 3);
+	cr_assert_str_eq(r->changed, BOB);
+	free(one);
+	free(two);
+}

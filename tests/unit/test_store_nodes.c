@@ -99,13 +99,23 @@ ONLY(STORE_PGSQL, store_pgsql,
 ONLY(STORE_PGSQL, store_pgsql, another_node_hears_of_a_stored_message)
 {
 	struct node *two = rig_join(r, "two");
+	char *ref;
 
 	cr_assert_eq(rig_open(two), 0);
-	free(rig_stored(r, BOB, 1));
+	ref = rig_stored(r, BOB, 1);
 	for(int i = 0; i < 200 && two->n_changed == 0; i++)
 		rig_sleep(two, 20);
 	cr_assert_eq(two->n_changed, 1);
+	cr_assert_eq(two->n_due, 1);
 	cr_assert_str_eq(two->changed, BOB);
+	store_order(r->p, ref, STORE_DELETE, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	for(int i = 0; i < 200 && two->n_changed == 1; i++)
+		rig_sleep(two, 20);
+	cr_assert_eq(two->n_changed, 2);
+	cr_assert_eq(two->n_due, 1);
+	cr_assert_str_eq(two->changed, BOB);
+	free(ref);
 	rig_close(two);
 	rig_free(two);
 }
