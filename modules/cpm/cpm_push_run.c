@@ -109,7 +109,7 @@ void cpm_push_ask(uint64_t tag)
 		return;
 	if(any && !cpm_conf.push) { /* he is told, and fetches what he wants */
 		cpm_clients_free(&c);
-		cpm_notice_unpushed(owner);
+		cpm_notice_kept(owner);
 		cpm_push_end(tag);
 		return;
 	}
