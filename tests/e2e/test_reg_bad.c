@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keep_flow.h"
 #include "reg_flow.h"
 
 E2E_SUITE(reg_bad);
@@ -53,6 +54,36 @@ E2E_TEST(reg_bad, notify_before_the_200_is_taken,
 	again = ua_wait(ua, "SUBSCRIBE", sip_hdr(w.sub, "Call-ID"), 20000);
 	cr_assert(strstr(sip_hdr(again, "To"), w.tag) != NULL, "%s", again->text);
 	reg_accept(&w, again, 600);
+}
+
+E2E_TEST(reg_bad, message_waits_for_the_first_notify_but_not_for_ever,
+		"TL-06/part TL-17/part: nothing is known of its user: after reg_wait "
+		"it is stored and pushed when he is known; in time, it goes to him")
+{
+	struct own o;
+	struct watch w;
+	const char *id;
+
+	setenv("LAB_SETTLE_MS", "200", 1);
+	lab = reg_lab(&ua, NULL);
+	o = (struct own){.lab = lab, .ua = ua};
+	keep_answer(&o, keep_send(&o, NULL, keep_body("m1", NULL)), 202);
+	keep_count(&o, 1);
+	w = reg_subscribe(ua, BOB, 6000);
+	reg_accept(&w, w.sub, 600);
+	reg_notify(&w, "active;expires=600", reg_doc(0, "full", one()), 200);
+	ua_answer(ua, ua_wait(ua, "MESSAGE " BOB, NULL, 8000), 200, "");
+	keep_count(&o, 0);
+	lab_part(lab, "kill", "cpm");
+	lab_part(lab, "start", "cpm");
+	id = keep_send(&o, NULL, keep_body("m2", NULL));
+	w = reg_subscribe(ua, BOB, 6000);
+	reg_accept(&w, w.sub, 600);
+	reg_notify(&w, "active;expires=600", reg_doc(0, "full", one()), 200);
+	ua_answer(ua, ua_wait(ua, "MESSAGE " BOB, NULL, 8000), 200, "");
+	keep_answer(&o, id, 200);
+	keep_count(&o, 0);
+	cr_assert_eq(keep_sent(&o), 2);
 }
 
 E2E_TEST(reg_bad, fork_of_a_subscription_is_not_wanted,

@@ -4,6 +4,7 @@
  * what becomes of it when there is no good one (cpm_term_msg.c,
  * cpm_term_keep.c).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "keep_flow.h"
@@ -181,6 +182,59 @@ E2E_TEST(term_defer_pager, repeated_message_is_kept_once,
 	keep_stored(&o, "m1", NULL);
 	keep_stored(&o, "m2", NULL);
 	keep_count(&o, 2);
+}
+
+/* A wrapper of some 180 bytes and n more. */
+static const char *long_body(const char *id, int n)
+{
+	return fmt("%s%0*d", keep_body(id, NULL), n, 0);
+}
+
+E2E_TEST(term_defer_pager, no_room_is_a_clear_refusal_until_there_is_some,
+		"TL-17/part: 413 for the user's quota, of messages and of bytes, 503 "
+		"with Retry-After for the store; what was there is delivered, and "
+		"makes "
+		"room")
+{
+	struct req carol = {.ruri = "sip:carol@cpm.test"};
+	struct sip *m;
+	const char *id;
+
+	setenv("LAB_RELAY_CONF_EXTRA",
+			"defer_user_messages = 2\ndefer_user_bytes = 2000\n"
+			"defer_max_bytes = 2200\n",
+			1);
+	keep_start(&o, NULL);
+	keep_stored(&o, "m1", NULL);
+	keep_stored(&o, "m2", NULL);
+	m = keep_answer(&o, keep_send(&o, NULL, keep_body("m3", NULL)), 413);
+	cr_assert(*sip_hdr(m, "Retry-After") != '\0');
+	keep_stored(&o, "m2", NULL); /* no new one */
+	carol.body = long_body("c1", 1700);
+	keep_answer(&o, keep_send_req(&o, carol), 503);
+	keep_count(&o, 2);
+	term_register(&o, PHONE);
+	ua_answer(o.ua, keep_at(&o, PHONE), 200, "");
+	ua_answer(o.ua, keep_at(&o, PHONE), 200, "");
+	keep_count(&o, 0);
+	id = keep_send(&o, NULL, long_body("m4", 1900));
+	ua_answer(o.ua, keep_at(&o, PHONE), 486, "");
+	keep_answer(&o, id, 413);
+	keep_answer(&o, keep_send_req(&o, carol), 202);
+	id = keep_send(&o, NULL, long_body("m5", 500));
+	ua_answer(o.ua, keep_at(&o, PHONE), 486, "");
+	m = keep_answer(&o, id, 503);
+	cr_assert(*sip_hdr(m, "Retry-After") != '\0');
+	keep_count(&o, 1);
+	own_register(&o, "carol", 103, PHONE, "msg", 600);
+	ua_answer(o.ua,
+			ua_wait(o.ua, fmt("MESSAGE %s", own_gruu("carol", PHONE)), NULL,
+					15000),
+			200, "");
+	keep_count(&o, 0);
+	id = keep_send(&o, NULL, long_body("m5", 500));
+	ua_answer(o.ua, keep_at(&o, PHONE), 486, "");
+	keep_answer(&o, id, 202);
 }
 
 E2E_TEST(term_defer_pager, without_a_store_there_is_no_202,
