@@ -135,7 +135,7 @@ void cpm_push_end(uint64_t tag)
 	if(gone)
 		remove_unsafe(p);
 	else
-		wait_unsafe(p, cpm_now_ms(), p->again_any);
+		wait_unsafe(p, p->again_at, p->again_any);
 	cpm_push_unlock(p);
 	if(gone) {
 		cpm_strs_free(&p->texts);
@@ -177,17 +177,29 @@ static cpm_push_t *new_entry(const str *owner)
 	return p;
 }
 
+/* What is wanted besides: the sooner of two of a kind. A client that has come
+ * has its settle time, whatever else is due. */
+static void merge(bool *any, uint64_t *at, bool more_any, uint64_t more_at)
+{
+	if(more_any != *any && !more_any)
+		return;
+	if(more_any != *any || more_at < *at)
+		*at = more_at;
+	*any = more_any;
+}
+
 /* A round that waits already, or is under way. */
 static void join_unsafe(cpm_push_t *p, bool any, uint64_t at)
 {
 	if(p->state == CPM_PU_WAITING) {
-		p->any |= any;
-		if(at < p->at)
-			p->at = at;
-		return;
+		merge(&p->any, &p->at, any, at);
+	} else if(p->again) {
+		merge(&p->again_any, &p->again_at, any, at);
+	} else {
+		p->again = true;
+		p->again_any = any;
+		p->again_at = at;
 	}
-	p->again = true;
-	p->again_any |= any;
 }
 
 void cpm_push_user(const str *owner, bool any, unsigned delay_ms)

@@ -46,7 +46,8 @@ typedef struct cpm_push
 	uint8_t state;         /* cpm_push_state_t */
 	bool any;              /* also what waits for a registration */
 	bool known;            /* his clients were asked for and are known by now */
-	bool again, again_any; /* another round follows */
+	bool again, again_any; /* another round follows, at: */
+	uint64_t again_at;     /* cpm_now_ms() */
 	/* what has failed too often to hold up the others: they follow; "" none */
 	char after[CPM_DEFERRED_REF_BUF];
 	/* the message under way */

@@ -29,6 +29,13 @@ $(B)/tests/bench/store_bench.o: tests/bench/store_bench.c
 $(B)/store-bench: $(B)/tests/bench/store_bench.o $(filter-out %/msrp-relay/main.o,$(RELAY_OBJ))
 	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(RELAY_LIBS)
 
+# USERS=1000, RATE=300 registrations a second
+.PHONY: bench-push
+bench-push: programs $(B)/push-load ## deferred messages go out: 1,000 users register together; REGISTER to delivery
+	@CPM_BIN=$(CURDIR)/$(B) tests/bench/push.sh
+$(B)/push-load: tests/bench/push_load.c
+	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $<
+
 # preloaded into a Kamailio
 $(B)/gap.so: tests/bench/gap.c tests/bench/gap.h
 	$(QLD)$(CC) $(CFLAGS_ALL) $(LDFLAGS) -fPIC -shared -o $@ $< -ldl
