@@ -27,6 +27,8 @@ struct world
 	char dir[256], sock[300], conf[300], log[300];
 	int http_port, msrp_port;
 	bool files; /* large bodies are files, not rows */
+	uint64_t seed;
+	int abandoned; /* claims whose owner has died */
 	volatile bool feeding, taking;
 };
 extern struct world world;

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define CHUNK 16384
-#define BACKLOG 400 /* acknowledged and not delivered yet */
+#define BACKLOG 250 /* acknowledged and not delivered yet */
 #define MINE "msrp://127.0.0.1:9/feeder;tcp"
 
 static json_t *common(int n, const char *kind)

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	seed = argc > 4 && *argv[4] ? strtoull(argv[4], NULL, 10)
 								: (uint64_t)getpid();
-	rng = seed;
+	rng = world.seed = seed;
 	world.files = *url == '\0';
 	printf("%s: seed %llu\n", what, (unsigned long long)seed);
 	fflush(stdout);
@@ -131,8 +131,9 @@ int main(int argc, char **argv)
 	waitpid(pid, NULL, 0);
 	if(!life_report(what, lives))
 		rc = -1;
-	printf("%s: stored and not delivered after the last kill: %d\n", what,
-			stored);
+	printf("%s: stored and not delivered after the last kill: %d; claims whose "
+		   "owner died: %d\n",
+			what, stored, world.abandoned);
 	rc = book_close(what, kills) && rc == 0 && bad == 0 ? 0 : 1;
 	if(rc != 0)
 		fprintf(stderr, "left in %s\n", world.dir);

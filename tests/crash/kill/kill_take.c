@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Threads that deliver: claim what a user has, take it as a client would, and
- * only then let it be removed.
+ * only then let it be removed. Now and then one dies with a claim, as a module
+ * may: it says nothing more, and starts anew.
  */
+#include "crash/rng.h"
 #include "kill.h"
 
 #include <arpa/inet.h>
@@ -14,11 +16,15 @@
 #include <unistd.h>
 
 #define IN_MAX (1024 * 1024)
+#define LEASE_MS 1000
+#define IDLE_MS 1000 /* of a session whose owner is gone */
+#define DIES 1       /* percent of the claims */
 
 struct taker
 {
 	struct ctl c;
 	int listener, port, serial;
+	uint64_t rng;
 	char path[96]; /* ours, in the session of the moment */
 };
 
@@ -27,6 +33,16 @@ static const char *str(const json_t *o, const char *name)
 	const char *s = json_string_value(json_object_get(o, name));
 
 	return s ? s : "";
+}
+
+/* Does it die here? */
+static bool dies(struct taker *t)
+{
+	if(!rng_chance(&t->rng, DIES))
+		return false;
+	ctl_drop(&t->c);
+	__atomic_add_fetch(&world.abandoned, 1, __ATOMIC_RELAXED);
+	return true;
 }
 
 static void take_pager(struct taker *t, const json_t *m)
@@ -44,6 +60,8 @@ static void take_pager(struct taker *t, const json_t *m)
 		got--;
 	book_delivered((char *)body, (size_t)(got > 0 ? got : 0), str(m, "ref"));
 	free(body);
+	if(dies(t))
+		return;
 	r = ctl_ask(&t->c, "deferred.settle",
 			json_pack("{s:s, s:O, s:s}", "ref", str(m, "ref"), "fence",
 					json_object_get(m, "fence"), "outcome", "delivered"),
@@ -127,21 +145,23 @@ static void take_large(struct taker *t, const json_t *m)
 	snprintf(t->path, sizeof(t->path), "msrp://127.0.0.1:%d/c%d;tcp", t->port,
 			t->serial);
 	r = ctl_ask(&t->c, "session.create",
-			json_pack("{s:s, s:{s:s, s:O}, s:[{s:s, s:s, s:s, s:{s:s}, s:b}]}",
-					"session", id, "content", "deferred", str(m, "ref"),
-					"fence", json_object_get(m, "fence"), "legs", "leg", "1",
-					"direction", "send", "transport", "tcp", "peer", "path",
-					t->path, "connect", 1),
+			json_pack("{s:s, s:i, s:{s:s, s:O, s:i}, "
+					  "s:[{s:s, s:s, s:s, s:{s:s}, s:b}]}",
+					"session", id, "idle_ms", IDLE_MS, "content", "deferred",
+					str(m, "ref"), "fence", json_object_get(m, "fence"),
+					"lease_ms", LEASE_MS, "legs", "leg", "1", "direction",
+					"send", "transport", "tcp", "peer", "path", t->path,
+					"connect", 1),
 			&code);
 	json_decref(r);
-	if(r) {
+	if(r == NULL && code != 0) {
+		fprintf(stderr, "session.create with content: error %d\n", code);
+	} else if(r && !dies(t)) {
 		while(take_connection(t, in, body) < 0)
 			;
 		json_decref(ctl_event(&t->c, "leg.delivered", id, 3000));
 		json_decref(ctl_ask(&t->c, "session.close",
 				json_pack("{s:s}", "session", id), &code));
-	} else if(code != 0) {
-		fprintf(stderr, "session.create with content: error %d\n", code);
 	}
 	free(in);
 	free(body);
@@ -157,11 +177,13 @@ static bool take_one(struct taker *t, int user)
 	snprintf(name, sizeof(name), "sip:u%d@example.com", user);
 	r = ctl_ask(&t->c, "deferred.next",
 			json_pack("{s:[s], s:b, s:i}", "users", name, "any", 1, "lease_ms",
-					5000),
+					LEASE_MS),
 			&code);
 	m = json_object_get(r, "message");
 	got = json_is_object(m);
-	if(got && strcmp(str(m, "kind"), "large") == 0)
+	if(got && dies(t))
+		got = false;
+	else if(got && strcmp(str(m, "kind"), "large") == 0)
 		take_large(t, m);
 	else if(got)
 		take_pager(t, m);
@@ -180,6 +202,7 @@ void *take(void *arg)
 
 	snprintf(owner, sizeof(owner), "taker%d", *(int *)arg);
 	ctl_init(&t.c, owner);
+	t.rng = world.seed + *(unsigned *)arg;
 	inet_pton(AF_INET, KILL_IP, &a.sin_addr);
 	t.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(t.listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
