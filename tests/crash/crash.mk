@@ -40,7 +40,7 @@ crash-power: crash-programs ## the SQLite store on a disk that loses its power (
 # Every STRIDE-th operation fails.
 STRIDE ?= 1
 crash-disk: crash-programs ## the SQLite store on a disk that is full or broken at the n-th write
-	@$(CRASH_STORE) disk $(STRIDE)
+	@$(CRASH_STORE) disk $(STRIDE) $(or $(SEED),1)
 
 # The daemon is killed N times with each store, or with STORE=postgresql alone.
 N ?= 200

@@ -148,8 +148,8 @@ static int power(struct scene *s, int cuts, uint64_t seed, bool must_lose)
 /* ---- disk -------------------------------------------------------------- */
 
 /* The n-th operation fails; false: there were not so many. */
-static bool disk_step(struct scene *s, const char *kind, int times, int n,
-		struct audit *a, int *bad)
+static bool disk_step(struct scene *s, uint64_t seed, const char *kind,
+		int times, int n, struct audit *a, int *bad)
 {
 	char fail[64], where[96];
 	struct ledger l = {0};
@@ -161,7 +161,7 @@ static bool disk_step(struct scene *s, const char *kind, int times, int n,
 	snprintf(fail, sizeof(fail), "%d:%s:%d", n, kind, times);
 	snprintf(where, sizeof(where), "fault %s", fail);
 	dir_copy(s->base, s->live);
-	rc = child_run(s, "d", 7, DISK_OPS, fail);
+	rc = child_run(s, "d", seed, DISK_OPS, fail);
 	if(rc > 1) {
 		fprintf(stderr, "%s: exit code %d, see %s\n", where, rc, s->log);
 		(*bad)++;
@@ -186,7 +186,7 @@ static bool disk_step(struct scene *s, const char *kind, int times, int n,
 	return hit;
 }
 
-static int disk(struct scene *s, int stride)
+static int disk(struct scene *s, int stride, uint64_t seed)
 {
 	static const struct
 	{
@@ -204,20 +204,23 @@ static int disk(struct scene *s, int stride)
 	for(size_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
 		int n = 1;
 
-		for(; disk_step(s, how[i].kind, how[i].times, n, &a, &bad); n += stride)
+		for(; disk_step(s, seed, how[i].kind, how[i].times, n, &a, &bad);
+				n += stride)
 			faults++;
 		printf("crash-disk: %s, %d times from the n-th operation on: n = 1, "
 			   "%d .. %d\n",
 				how[i].kind, how[i].times, 1 + stride, n);
 	}
-	printf("crash-disk: %d faults, %lld s; runs that ended badly: %d\n", faults,
-			(long long)(time(NULL) - begin), bad);
+	printf("crash-disk: seed %" PRIu64
+		   ", %d faults, %lld s; runs that ended badly: %d\n",
+			seed, faults, (long long)(time(NULL) - begin), bad);
 	told("crash-disk", &a);
 	return audit_faults(&a) > 0 || bad > 0;
 }
 
 /* One fault, with its trace. */
-static int disk_one(struct scene *s, const char *kind, int times, int n)
+static int disk_one(
+		struct scene *s, const char *kind, int times, int n, uint64_t seed)
 {
 	struct audit a = {0};
 	struct trace t;
@@ -226,7 +229,7 @@ static int disk_one(struct scene *s, const char *kind, int times, int n)
 	dir_remove(s->base);
 	if(mkdir(s->base, 0700) < 0)
 		return 2;
-	disk_step(s, kind, times, n, &a, &bad);
+	disk_step(s, seed, kind, times, n, &a, &bad);
 	told("crash-disk", &a);
 	if(audit_faults(&a) == 0 && bad == 0)
 		return 0;
@@ -240,7 +243,8 @@ static int usage(void)
 {
 	fprintf(stderr,
 			"usage: crash-store power|power-normal CUTS [SEED]\n"
-			"       crash-store disk OPERATIONS STRIDE\n");
+			"       crash-store disk STRIDE [SEED]\n"
+			"       crash-store fault KIND TIMES N [SEED]\n");
 	return 2;
 }
 
@@ -266,9 +270,10 @@ int main(int argc, char **argv)
 		setenv("MSRP_RELAY_SYNCHRONOUS", "NORMAL", 1);
 		rc = power(&s, n, seed, true);
 	} else if(strcmp(argv[1], "disk") == 0 && n > 0) {
-		rc = disk(&s, n);
+		rc = disk(&s, n, seed);
 	} else if(strcmp(argv[1], "fault") == 0 && argc > 4) {
-		rc = disk_one(&s, argv[2], (int)seed, (int)strtol(argv[4], NULL, 10));
+		rc = disk_one(&s, argv[2], (int)seed, (int)strtol(argv[4], NULL, 10),
+				argc > 5 ? strtoull(argv[5], NULL, 10) : 1);
 	} else {
 		rc = usage();
 	}
