@@ -13,6 +13,8 @@
 #include "log/log.h"
 #include "session/session.h"
 
+#define SETTLE_AGAIN_MS 250
+
 struct delivered
 {
 	struct delivered *next;
@@ -152,6 +154,31 @@ void claim_tell(struct claim *c, bool settled)
 	}
 }
 
+static void settle(struct claim *c);
+
+static void on_settle_time(struct wheel_timer *t)
+{
+	struct claim *c =
+			(struct claim *)((char *)t - offsetof(struct claim, timer));
+
+	c->n_jobs--;
+	settle(c);
+}
+
+/* The database is away. The client is told to go; that the message is to be
+ * removed is not forgotten, or it would be delivered again. It ends when the
+ * database is back: by then it is ours still, or somebody else's. */
+static void settle_later(struct claim *c)
+{
+	if(c->n_tries++ == 0)
+		log_warning("deferred message %s: delivered, and removed when the "
+					"store is back",
+				c->ref);
+	claim_tell(c, false);
+	c->n_jobs++; /* the timer is one, so that it stays */
+	wheel_arm(&c->w->net.wheel, &c->timer, SETTLE_AGAIN_MS, on_settle_time);
+}
+
 static void on_settled(void *arg, int rc, const struct store_result *res)
 {
 	struct claim *c = arg;
@@ -159,6 +186,11 @@ static void on_settled(void *arg, int rc, const struct store_result *res)
 
 	(void)res;
 	c->n_jobs--;
+	if(rc == -ENOTCONN) {
+		settle_later(c);
+		net_flush(&w->net);
+		return;
+	}
 	/* Gone is as good: somebody else has delivered it too. */
 	c->state = rc == 0 || rc == -ENOENT ? CLAIM_SETTLED : CLAIM_LOST;
 	if(rc != 0 && rc != -ENOENT)
@@ -277,6 +309,7 @@ void claim_leave(struct claim *c)
 		claim_release(c);
 	if(c->state == CLAIM_WAITING || c->state == CLAIM_FILING)
 		c->state = CLAIM_REFUSED;
-	wheel_disarm(&c->w->net.wheel, &c->timer);
+	if(c->n_tries == 0)
+		wheel_disarm(&c->w->net.wheel, &c->timer);
 	claim_done(c);
 }

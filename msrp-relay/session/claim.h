@@ -48,14 +48,16 @@ struct claim
 	enum claim_state state;
 	char ref[STORE_REF_LEN + 1]; /* "" until it is stored */
 	uint64_t fence;
-	int lease_ms;     /* each time it is renewed */
-	bool leased;      /* born ours */
-	bool duplicate;   /* it was there before */
-	bool left;        /* its owner has gone */
-	int code;         /* CLAIM_REFUSED: negative errno */
-	int64_t next_ms;  /* when it is due once we leave it; STORE_NEVER */
-	uint64_t putting; /* bytes in memory that are with the store */
-	int n_jobs;       /* with the store, that call back */
+	int lease_ms;      /* each time it is renewed */
+	bool leased;       /* born ours */
+	bool duplicate;    /* it was there before */
+	bool left;         /* its owner has gone */
+	int code;          /* CLAIM_REFUSED: negative errno */
+	uint64_t again_at; /* of the loop: not stored before; 0 */
+	int64_t next_ms;   /* when it is due once we leave it; STORE_NEVER */
+	uint64_t putting;  /* bytes in memory that are with the store */
+	int n_jobs;        /* with the store, that call back */
+	int n_tries;       /* to settle what is delivered, without a store */
 	struct wheel_timer timer;
 	struct delivered *waiting; /* oldest first */
 };

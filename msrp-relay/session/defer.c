@@ -15,6 +15,8 @@
 #include "session/session.h"
 
 /* Of a message, what is beyond the spool's file; the store copies it. */
+#define SENDER_MS 25000 /* he gives up 30 s after his last chunk */
+#define AGAIN_MS 1000   /* between attempts to store */
 #define PUT_MEMORY_MAX (256 * 1024)
 
 /* Of all messages of a worker together: more of them wait. */
@@ -73,6 +75,25 @@ static void stored(struct message *m)
 	session_check_end(s);
 }
 
+static void on_wait_time(struct wheel_timer *t);
+
+/* The database is away: it is no use to refuse what a leg may still take, as
+ * long as its sender waits for an answer. */
+static bool wait_for_legs(struct message *m)
+{
+	struct worker *w = m->in->session->w;
+	struct claim *c = m->claim;
+	uint64_t now = worker_now(w);
+
+	if(m->n_ok > 0 || message_hopes(m) == 0
+			|| now >= m->complete_at + SENDER_MS)
+		return false;
+	c->state = CLAIM_WAITING;
+	c->again_at = now + AGAIN_MS;
+	wheel_arm(&w->net.wheel, &c->timer, AGAIN_MS, on_wait_time);
+	return true;
+}
+
 static void on_put(void *arg, int rc, const struct store_result *res)
 {
 	struct claim *c = arg;
@@ -88,7 +109,10 @@ static void on_put(void *arg, int rc, const struct store_result *res)
 	} else if(rc == 0) {
 		rc = -EIO;
 	}
-	if(m && rc != 0) {
+	if(m && rc == -ENOTCONN && wait_for_legs(m)) {
+		log_limited(LOG_L_INFO, "session %s: the store is away, legs are not",
+				m->in->session->name);
+	} else if(m && rc != 0) {
 		refuse(m, rc);
 	} else if(rc != 0) {
 		c->state = CLAIM_REFUSED;
@@ -252,8 +276,10 @@ void defer_check(struct message *m)
 	}
 	if(c->state != CLAIM_WAITING || m->n_ok > 0)
 		return;
-	by = m->complete_at + (uint64_t)d->wait_ms;
-	if(d->now || message_hopes(m) == 0 || by <= now)
+	by = d->now ? 0 : m->complete_at + (uint64_t)d->wait_ms;
+	if(c->again_at > by)
+		by = c->again_at;
+	if(message_hopes(m) == 0 || by <= now)
 		put(m);
 	else
 		wheel_arm(&w->net.wheel, &c->timer, by - now, on_wait_time);

@@ -110,6 +110,8 @@ int store_enqueue(struct store *s, struct store_job *j)
 	pthread_mutex_lock(&s->lock);
 	if(s->stopping)
 		rc = -ECANCELED;
+	else if(!store_is_available(s))
+		rc = -ENOTCONN; /* at once, and not when an attempt to connect ends */
 	else if(s->n_queue >= STORE_QUEUE_MAX)
 		rc = -EAGAIN;
 	else
@@ -210,8 +212,10 @@ static void sleep_until_needed(struct store *s, int ms)
 {
 	struct pollfd fds[2] = {
 			{.fd = s->wake, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
-	uint64_t n;
+	uint64_t n, now = store_mono();
 
+	if(!store_is_available(s) && s->retry_at < now + IDLE_MS)
+		ms = s->retry_at > now ? (int)(s->retry_at - now) : 0;
 	if(s->db.driver->fd && store_is_available(s))
 		fds[1].fd = s->db.driver->fd(&s->db);
 	if(poll(fds, 2, ms) > 0 && (fds[0].revents & POLLIN)) {

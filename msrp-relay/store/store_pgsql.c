@@ -44,7 +44,7 @@ static int pg_exec(struct store_db *db, const char *sql)
 	int rc = 0;
 
 	pgsql_finish(q);
-	res = PQexec(q->c, sql);
+	res = pgsql_exec(db, sql);
 	if(PQresultStatus(res) != PGRES_COMMAND_OK
 			&& PQresultStatus(res) != PGRES_TUPLES_OK)
 		rc = pgsql_fail(db, "statement", res);
@@ -68,8 +68,7 @@ static void pg_close(struct store_db *db)
 /* One text of a row of texts; "" for none. */
 static int ask(struct store_db *db, const char *sql, char *out, size_t size)
 {
-	struct pgsql *q = db->own;
-	PGresult *res = PQexec(q->c, sql);
+	PGresult *res = pgsql_exec(db, sql);
 	int rc = 0;
 
 	if(PQresultStatus(res) != PGRES_TUPLES_OK)
@@ -114,6 +113,8 @@ static int set_session(struct store_db *db)
 	snprintf(set, sizeof(set),
 			"SET client_min_messages = warning; SET statement_timeout = %d; "
 			"SET idle_in_transaction_session_timeout = %d; "
+			"SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; "
+			"SET tcp_keepalives_count = 3; "
 			"LISTEN %s",
 			db->conf->statement_ms, IDLE_IN_TRANSACTION_MS, channel);
 	return pg_exec(db, set);
@@ -123,7 +124,6 @@ static int set_session(struct store_db *db)
 static int take_name(struct store_db *db)
 {
 	const struct timespec pause = {.tv_nsec = NODE_PAUSE_MS * 1000000};
-	struct pgsql *q = db->own;
 	const char *const args[] = {db->node};
 	char sql[96];
 
@@ -132,7 +132,7 @@ static int take_name(struct store_db *db)
 			"$1))",
 			NODE_LOCK);
 	for(int i = 0; i < NODE_TRIES; i++) {
-		PGresult *res = PQexecParams(q->c, sql, 1, NULL, args, NULL, NULL, 0);
+		PGresult *res = pgsql_ask(db, sql, 1, args);
 		bool got;
 
 		if(PQresultStatus(res) != PGRES_TUPLES_OK) {
@@ -176,6 +176,7 @@ static int pg_open(struct store_db *db)
 				LOG_L_WARNING, "store: PostgreSQL: %s", PQerrorMessage(q->c));
 		rc = -ENOTCONN;
 	} else {
+		PQsetnonblocking(q->c, 1);
 		rc = set_session(db);
 	}
 	if(rc == 0)
@@ -196,6 +197,7 @@ static int pg_version(struct store_db *db, int *out)
 			"SET LOCAL statement_timeout = 0; "
 			"SELECT pg_advisory_xact_lock(%d, 0)",
 			NODE_LOCK);
+	((struct pgsql *)db->own)->patient = true;
 	rc = pg_exec(db, sql);
 	if(rc == 0)
 		rc = ask(db, "SELECT to_regclass('schema_version') IS NOT NULL", v,
@@ -222,7 +224,8 @@ static int pg_commit(struct store_db *db)
 	int rc = 0;
 
 	pgsql_finish(q);
-	res = PQexec(q->c, "COMMIT");
+	res = pgsql_exec(db, "COMMIT");
+	q->patient = false;
 	/* A transaction that had failed says ROLLBACK, and no error. */
 	if(PQresultStatus(res) != PGRES_COMMAND_OK)
 		rc = pgsql_fail(db, "commit", res);
@@ -238,9 +241,10 @@ static void pg_rollback(struct store_db *db)
 
 	if(q == NULL)
 		return;
+	q->patient = false;
 	pgsql_finish(q);
 	if(PQtransactionStatus(q->c) != PQTRANS_IDLE)
-		PQclear(PQexec(q->c, "ROLLBACK"));
+		PQclear(pgsql_exec(db, "ROLLBACK"));
 }
 
 static int pg_fd(struct store_db *db)
@@ -273,10 +277,10 @@ static int pg_notify(struct store_db *db, const char *users)
 	int rc = 0;
 
 	pgsql_finish(q);
-	res = PQexecParams(q->c,
+	res = pgsql_ask(db,
 			"SELECT pg_notify('msrp_relay_' || current_schema(), $1 || "
 			"E'\\n' || $2)",
-			2, NULL, args, NULL, NULL, 0);
+			2, args);
 	if(PQresultStatus(res) != PGRES_TUPLES_OK)
 		rc = pgsql_fail(db, "notice", res);
 	PQclear(res);

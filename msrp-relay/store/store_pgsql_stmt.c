@@ -5,9 +5,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "log/log.h"
 #include "store/store_pgsql.h"
@@ -19,6 +21,10 @@
 #define OID_TEXT 25
 
 #define USER_LOCK 0x6d737275 /* class of advisory locks: users */
+
+/* The server ends a statement after store_timeout, unless it hangs itself: we
+ * wait for so much longer. */
+#define ANSWER_SPARE_MS 2000
 
 static const struct
 {
@@ -50,6 +56,64 @@ int pgsql_fail(struct store_db *db, const char *what, const PGresult *res)
 	log_limited(rc == -EAGAIN ? LOG_L_WARNING : LOG_L_ERROR,
 			"store: PostgreSQL: %s: %s", what, PQerrorMessage(q->c));
 	return store_db_fail(db, rc);
+}
+
+/* Until the next result is there, or the connection is lost; false: neither. */
+static bool answered(struct pgsql *q, int64_t until)
+{
+	int out;
+
+	while((out = PQflush(q->c)) > 0 || (out == 0 && PQisBusy(q->c))) {
+		struct pollfd p = {.fd = PQsocket(q->c), .events = POLLIN};
+		int64_t left = until - (int64_t)store_mono();
+
+		if(out > 0)
+			p.events |= POLLOUT;
+		if(left <= 0 && !q->patient)
+			return false;
+		if(poll(&p, 1, q->patient ? -1 : (int)left) > 0
+				&& (p.revents & ~POLLOUT) && !PQconsumeInput(q->c))
+			return true;
+	}
+	return true;
+}
+
+PGresult *pgsql_wait(struct store_db *db, int sent)
+{
+	struct pgsql *q = db->own;
+	int ms = db->conf->statement_ms + ANSWER_SPARE_MS;
+	int64_t until = (int64_t)store_mono() + ms;
+	PGresult *last = NULL, *res;
+
+	for(;;) {
+		if(sent && !answered(q, until)) {
+			log_limited(LOG_L_ERROR,
+					"store: PostgreSQL does not answer for %d ms", ms);
+			/* So that libpq, too, takes the connection for lost. */
+			shutdown(PQsocket(q->c), SHUT_RDWR);
+		}
+		res = PQgetResult(q->c);
+		if(res == NULL)
+			return last;
+		PQclear(last);
+		last = res;
+	}
+}
+
+PGresult *pgsql_exec(struct store_db *db, const char *sql)
+{
+	struct pgsql *q = db->own;
+
+	return pgsql_wait(db, PQsendQuery(q->c, sql));
+}
+
+PGresult *pgsql_ask(
+		struct store_db *db, const char *sql, int n, const char *const *args)
+{
+	struct pgsql *q = db->own;
+
+	return pgsql_wait(
+			db, PQsendQueryParams(q->c, sql, n, NULL, args, NULL, NULL, 0));
 }
 
 void pgsql_finish(struct pgsql *q)
@@ -95,7 +159,8 @@ static int prepare(struct store_db *db, enum sql_id id)
 		oids[i] = types[i] == 'i' ? OID_INT8
 				: types[i] == 't' ? OID_TEXT
 								  : OID_BYTEA;
-	res = PQprepare(q->c, sql_texts[id].name, text, n_args, oids);
+	res = pgsql_wait(
+			db, PQsendPrepare(q->c, sql_texts[id].name, text, n_args, oids));
 	if(PQresultStatus(res) != PGRES_COMMAND_OK)
 		rc = pgsql_fail(db, sql_texts[id].name, res);
 	else
@@ -127,8 +192,9 @@ int pgsql_run(struct store_db *db, enum sql_id id, const struct sql_arg *args)
 			values[i] = "";
 		}
 	}
-	q->res = PQexecPrepared(
-			q->c, sql_texts[id].name, n, values, lengths, formats, 1);
+	q->res = pgsql_wait(db,
+			PQsendQueryPrepared(
+					q->c, sql_texts[id].name, n, values, lengths, formats, 1));
 	status = PQresultStatus(q->res);
 	if(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
 		return 0;
@@ -189,7 +255,7 @@ int pgsql_lock_user(struct store_db *db, const char *user)
 			"SELECT pg_try_advisory_xact_lock(%d, hashtext(current_schema() || "
 			"$1))",
 			USER_LOCK);
-	res = PQexecParams(q->c, sql, 1, NULL, args, NULL, NULL, 0);
+	res = pgsql_ask(db, sql, 1, args);
 	rc = PQresultStatus(res) != PGRES_TUPLES_OK
 			? pgsql_fail(db, "lock of a user", res)
 			: PQgetvalue(res, 0, 0)[0] == 't';
