@@ -184,9 +184,12 @@ $10 > 0 {
 	gsub(/[:|]/, "", hex)
 	hex = tail[src, dst] hex
 	tail[src, dst] = length(hex) > 12 ? substr(hex, length(hex) - 11) : hex
-	add(time, src, dst, "SEND", count(hex, "2053454e440d0a"), $10)
+	sends = count(hex, "2053454e440d0a")
+	oks = count(hex, "20323030204f4b0d0a")
+	# answers alone are no content
+	add(time, src, dst, "SEND", sends, !sends && oks ? 0 : $10)
 	add(time, src, dst, "REPORT", count(hex, "205245504f52540d0a"), 0)
-	add(time, src, dst, "200", count(hex, "20323030204f4b0d0a"), 0)
+	add(time, src, dst, "200", oks, 0)
 	for(code = 400; code <= 506; code++) {
 		hexcode = sprintf("20%02x%02x%02x20", 48 + int(code / 100), 48 + int(code / 10) % 10, 48 + code % 10)
 		if(index(hex, "4d53525020") == 1 && index(substr(hex, 1, 90), hexcode))
