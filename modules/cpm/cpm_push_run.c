@@ -122,7 +122,7 @@ void cpm_push_ask(uint64_t tag)
 	 * and go */
 	if(any)
 		what = CPM_NEXT_ANY;
-	else if(cpm_push_reachable(&owner, false)
+	else if(cpm_conf.push && cpm_push_reachable(&owner, false)
 			&& cpm_push_reachable(&owner, true))
 		what = CPM_NEXT_WAITING;
 	rc = cpm_deferred_next(ids, n, what, (str){after, (int)strlen(after)},
