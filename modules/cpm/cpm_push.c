@@ -16,14 +16,14 @@
 #include "cpm_id.h"
 #include "cpm_notice.h"
 #include "cpm_push_int.h"
+#include "proto/retry.h"
 #include "proto/slice.h"
 
 #define SLOTS 4096
 #define BATCH 128    /* entries begun or renewed in one turn */
 #define TRIES_MAX 12 /* some six minutes */
 #define LATER_MAX_MS 30000
-#define AGAIN_MS 2000  /* a settle that was lost */
-#define RETRIES_MAX 16 /* entries of modparam push_retries */
+#define AGAIN_MS 2000 /* a settle that was lost */
 
 static struct table
 {
@@ -37,43 +37,23 @@ static struct table
 	} slots[SLOTS];
 } * table;
 
-static uint32_t retries[RETRIES_MAX]; /* ms */
-static unsigned n_retries;
+static struct retry_table retries;
 
 /* ---- retries ---- */
 
 static int read_retries(void)
 {
-	struct slice rest = cpm_slice_of(cpm_conf.push_retries);
-	uint64_t s;
-
-	while(rest.n > 0) {
-		struct slice one = slice_trim(slice_cut(rest, ' ', &rest));
-
-		if(one.n == 0)
-			continue;
-		if(n_retries == RETRIES_MAX || !slice_u64(one, 604800, &s) || s == 0) {
-			n_retries = 0;
-			break;
-		}
-		retries[n_retries++] = (uint32_t)s * 1000;
-	}
-	if(n_retries > 0)
+	if(retry_parse(cpm_slice_of(cpm_conf.push_retries), &retries) == 0)
 		return 0;
-	LM_ERR("modparam push_retries must be 1 to %d numbers of seconds: \"%.*s\""
-		   "\n",
-			RETRIES_MAX, STR_FMT(&cpm_conf.push_retries));
+	LM_ERR("modparam push_retries must be 1 to %d numbers of seconds, 1 to %d:"
+		   " \"%.*s\"\n",
+			RETRY_MAX, RETRY_MAX_S, STR_FMT(&cpm_conf.push_retries));
 	return -1;
 }
 
 uint32_t cpm_push_retry_ms(unsigned attempt, uint32_t random)
 {
-	unsigned i = attempt > 0 ? attempt - 1 : 0;
-	uint32_t ms = retries[i < n_retries ? i : n_retries - 1];
-
-	/* between three quarters and five quarters, so that all who failed
-	 * together do not come back together */
-	return ms - ms / 4 + (uint32_t)((uint64_t)random % (ms / 2 + 1));
+	return retry_ms(&retries, attempt, random);
 }
 
 /* ---- table ---- */
