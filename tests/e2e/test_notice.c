@@ -178,6 +178,24 @@ E2E_TEST(notice, client_with_the_tag_gets_a_message,
 			own.ua, fmt("MESSAGE %s", own_gruu("alice", TABLET)), NULL, 300));
 }
 
+E2E_TEST(notice, push_that_fails_is_told,
+		"TL-18: a client that could not take what was kept for it has the list")
+{
+	const char *phone = fmt("MESSAGE %s", own_gruu("alice", PHONE));
+	struct sip *m;
+
+	start("");
+	deferred("m-1", "one");
+	own_register(&own, "alice", 100, PHONE, "msg deferred", 600);
+	m = ua_wait(own.ua, phone, NULL, 12000);
+	cr_assert_str_eq(sip_hdr(m, "Content-Type"), "message/cpim");
+	ua_answer(own.ua, m, 480, "");
+	m = ua_wait(own.ua, phone, NULL, 4000);
+	is_list(m);
+	cr_assert_eq(items(m), 1);
+	ua_answer(own.ua, m, 200, "");
+}
+
 E2E_TEST(notice, operator_may_want_none,
 		"TL-18/part: defer_notify none: no MESSAGE, SUBSCRIBE gets 489")
 {

@@ -83,10 +83,16 @@ E2E_TEST(term_check, session_timer_is_left_to_us,
 					.headers = "Session-Expires: 90;refresher=uas\n"});
 	b = term_incoming(&o, PHONE);
 	cr_assert(strstr(sip_hdr(b->in, "Session-Expires"), "refresher=uac"));
-	many_accept(b);
+	call_reply(b, 200, NULL,
+			"Allow: INVITE, ACK, CANCEL, BYE, UPDATE\nSupported: timer\n"
+			"Session-Expires: 4;refresher=uac\n",
+			sdp_answer("active"));
+	ua_wait(o.ua, "ACK", b->call_id, 6000);
 	ok = call_answered(a, 6000);
 	call_ack(a);
 	cr_assert_str_eq(sip_hdr(ok, "Session-Expires"), "90;refresher=uas");
+	ua_answer(o.ua, ua_wait(o.ua, "UPDATE", b->call_id, 6000), 200,
+			"Session-Expires: 1800;refresher=uac\n");
 	term_bye(a);
 	flow_bye_comes(b, 6000);
 	lab_idle(o.lab, 8000);

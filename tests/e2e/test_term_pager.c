@@ -129,7 +129,7 @@ E2E_TEST(term_defer_pager, all_clients_refuse,
 {
 	const char *id;
 
-	keep_start(&o, NULL);
+	keep_start(&o, "modparam(\"cpm\", \"fork_wait\", 20000)\n");
 	term_register_both(&o);
 	id = keep_send(&o, NULL, keep_body("m1", NULL));
 	ua_answer(o.ua, keep_at(&o, PHONE), 486, "");
