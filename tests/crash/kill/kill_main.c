@@ -100,7 +100,8 @@ int main(int argc, char **argv)
 	mkdir(spool, 0700);
 	snprintf(spool, sizeof(spool), "%.200s/hidden", world.dir);
 	mkdir(spool, 0700);
-	world.msrp_port = 20000 + (int)rng_below(&rng, 6000) * 2;
+	/* Both stores may be at it at a time, with one seed. */
+	world.msrp_port = (*url ? 26000 : 20000) + (int)rng_below(&rng, 3000) * 2;
 	world.http_port = world.msrp_port + 1;
 	write_conf(url);
 	world.feeding = world.taking = true;
