@@ -175,6 +175,7 @@ static int child_init(int rank)
 {
 	if(cpm_link_child_init(rank) < 0)
 		return -1;
+	cpm_push_rpc_child_init(rank);
 	return cpm_sip_child_init(rank);
 }
 

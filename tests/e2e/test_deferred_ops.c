@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "internal.h"
 #include "relay_defer.h"
 
 E2E_SUITE(deferred_ops);
@@ -165,4 +166,69 @@ E2E_TEST(deferred_ops, the_module_tells_what_it_pushes, "cpm.deferred")
 	cr_assert_geq(lab_rpc_number(lab, "cpm.deferred", "stored"), 0);
 	cr_assert_eq(
 			lab_rpc_number(lab, "cpm.deferred sip:bob@cpm.test", "pushing"), 0);
+}
+
+/* A metric of deferred messages, as Prometheus reads it. */
+static long long metric(const struct rig *r, const char *name)
+{
+	const char *text = rig_http(r, "GET /metrics HTTP/1.0\r\n\r\n");
+	const char *at = strstr(text, fmt("\nmsrp_relay_deferred_%s ", name));
+
+	cr_assert_not_null(at, "no metric %s", name);
+	return strtoll(strchr(at, ' ') + 1, NULL, 10);
+}
+
+static void metric_reaches(const struct rig *r, const char *name, long long n)
+{
+	for(int i = 0; i < 200 && metric(r, name) < n; i++)
+		sleep_ms(50);
+	cr_assert_geq(metric(r, name), n, "%s", name);
+}
+
+E2E_TEST(deferred_ops, metrics_follow_what_is_stored_delivered_and_expires,
+		"stored, delivered, expired, failed, deleted, retries, bytes, age of "
+		"the oldest; all that the manual lists are there")
+{
+	struct rig *r = rig_start("store = sqlite");
+	int ctl = ctl_serving(r);
+	const char *body = pager_body("", "hello"), *ref;
+	const char *man =
+			file_text(fmt("%s/msrp-relay/doc/msrp-relay.8", e2e_root()));
+	long long size = (long long)strlen(body);
+	char name[64];
+	json_t *a;
+
+	ref = event_text(put_pager(ctl, BOB, "k1", body, ""), "result.ref");
+	put_pager(ctl, CAROL, "k2", body, ",'lifetime_s':1");
+	cr_assert_eq(metric(r, "stored_total"), 2);
+	cr_assert_eq(metric(r, "messages"), 2);
+	cr_assert_eq(metric(r, "bytes"), 2 * size);
+	cr_assert_eq(metric(r, "available"), 1);
+	metric_reaches(r, "expired_total", 1);
+	metric_reaches(r, "oldest_seconds", 1);
+	cr_assert_eq(metric(r, "messages"), 1);
+	a = next_of(ctl, BOB, ",'any':true");
+	settle(ctl, ref, event_number(a, "result.message.fence"),
+			"'outcome':'retry','retry_ms':0");
+	cr_assert_eq(metric(r, "retries_total"), 1);
+	a = next_of(ctl, BOB, ",'any':true");
+	settle(ctl, ref, event_number(a, "result.message.fence"),
+			"'outcome':'delivered'");
+	cr_assert_eq(metric(r, "claims_total"), 2);
+	cr_assert_eq(metric(r, "delivered_total"), 1);
+	cr_assert_eq(metric(r, "bytes"), 0);
+	ref = stored_pager(ctl, BOB, "k3");
+	a = next_of(ctl, BOB, ",'any':true");
+	settle(ctl, ref, event_number(a, "result.message.fence"),
+			"'outcome':'failed'");
+	cr_assert_eq(metric(r, "failed_total"), 1);
+	ref = stored_pager(ctl, BOB, "k4");
+	ctl_call(ctl, "deferred.delete", fmt("{'ref':'%s'}", ref));
+	cr_assert_eq(metric(r, "deleted_total"), 1);
+	cr_assert_eq(metric(r, "messages"), 0);
+	man = strstr(man, ".It Cm deferred_");
+	for(; man; man = strstr(man + 1, ".It Cm deferred_")) {
+		cr_assert_eq(sscanf(man, ".It Cm deferred_%63[a-z_]", name), 1);
+		metric(r, name);
+	}
 }

@@ -107,8 +107,12 @@ E2E_TEST(outage, database_stops_and_comes_back,
 	live = client_send(lab, "alice", "--to", BOB, "--file", file, NULL);
 	proc_event(dave, "invited", 15000);
 	proc_event(bob, "invited", 15000);
+	cr_assert_eq(lab_rpc_number(lab, "cpm.deferred", "messages"), 2);
+	cr_assert_eq(lab_rpc_number(lab, "cpm.deferred " CAROL, "messages"), 1);
 	lab_part(lab, "kill", "pg");
 	figure_is(lab, "available", 0);
+	cr_assert_not_null(strstr(
+			lab_rpc(lab, "cpm", "cpm.deferred " CAROL), "not available"));
 	answers(lab);
 	sends(lab, CAROL, fresh, REFUSED);
 	sends(lab, CAROL, file, BROKE_OFF);
