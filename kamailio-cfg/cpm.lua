@@ -52,10 +52,10 @@ local policies_term = {
 -- The rules for this recipient, for this request alone.
 local function cpm_policy_term()
 	-- whom he does not want to hear from (TL-01)
-	if KSR.pv.get("$sht(cpm_blocked=>$cpm(served_user)|$cpm(asserted))") then
+	if KSR.pv.get("$sht(cpm_blocked=>$cpm(user)|$cpm(sender))") then
 		KSR.pv.sets("$cpm(authorised)", "0")
 	end
-	local rules = KSR.pv.get("$sht(cpm_rules=>$cpm(served_user))")
+	local rules = KSR.pv.get("$sht(cpm_rules=>$cpm(user))")
 	if not rules then
 		return
 	end

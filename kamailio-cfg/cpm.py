@@ -57,9 +57,9 @@ class Routing:
     def policy_term(self):
         """The rules for this recipient, for this request alone."""
         # whom he does not want to hear from (TL-01)
-        if KSR.pv.get("$sht(cpm_blocked=>$cpm(served_user)|$cpm(asserted))"):
+        if KSR.pv.get("$sht(cpm_blocked=>$cpm(user)|$cpm(sender))"):
             KSR.pv.sets("$cpm(authorised)", "0")
-        rules = KSR.pv.get("$sht(cpm_rules=>$cpm(served_user))")
+        rules = KSR.pv.get("$sht(cpm_rules=>$cpm(user))")
         if rules is None:
             return
         for rule in rules.split(";"):

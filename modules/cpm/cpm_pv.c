@@ -11,6 +11,7 @@
 #include "../../core/dprint.h"
 #include "../../core/ut.h"
 #include "cpm_case.h"
+#include "cpm_clients.h"
 #include "cpm_deferred.h"
 #include "cpm_fanout.h"
 #include "cpm_link.h"
@@ -60,6 +61,38 @@ static int get_found(sip_msg_t *msg, pv_param_t *param, pv_value_t *res,
 static int get_served_user(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
 {
 	return get_found(msg, param, res, cpm_case_served_user);
+}
+
+/* However it is spelled: the key of whoever has rules for users. */
+static str name_of(str uri, char buf[CPM_USER_BUF])
+{
+	int n = uri.len > 0 ? cpm_user_name(uri, buf) : -1;
+
+	return n > 0 ? (str){buf, n} : uri;
+}
+
+static str user_name(sip_msg_t *msg)
+{
+	static char buf[CPM_USER_BUF];
+
+	return name_of(cpm_case_served_user(msg), buf);
+}
+
+static int get_user(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	return get_found(msg, param, res, user_name);
+}
+
+static str sender_name(sip_msg_t *msg)
+{
+	static char buf[CPM_USER_BUF];
+
+	return name_of(cpm_identity_uri(msg), buf);
+}
+
+static int get_sender(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
+{
+	return get_found(msg, param, res, sender_name);
 }
 
 static int get_asserted_tel(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
@@ -180,6 +213,8 @@ static const struct
 		{"deferred_size", get_deferred_size},
 		{"deferred_code", get_deferred_code},
 		{"served_user", get_served_user},
+		{"user", get_user},
+		{"sender", get_sender},
 		{"asserted_tel", get_asserted_tel},
 		{"trusted", get_trusted},
 		{"looped", get_looped},
