@@ -48,7 +48,7 @@ E2E_TEST(term_check, refusals_of_the_text,
 }
 
 E2E_TEST(term_check, order_of_the_checks,
-		"TL-01 TL-02 TL-03 TL-04: whoever fails several is told of the first")
+		"TL-01 TL-02 TL-03: whoever fails several is told of the first")
 {
 	static const char all[] = "User-Agent: CPM-client/OMA1.0\nPrivacy: id\n"
 							  "Session-Expires: 30\n";

@@ -290,7 +290,7 @@ E2E_TEST(term_defer, incomplete_message_is_not_stored,
 }
 
 E2E_TEST(term_defer, lifetime_that_the_sender_gives,
-		"TL-17 TL-04/part: Message-Expires 0 is for live clients alone, one "
+		"TL-17: Message-Expires 0 is for live clients alone, one "
 		"that is over is for nobody; what is left of it counts")
 {
 	struct call *a;

@@ -108,7 +108,7 @@ E2E_TEST(term_life, two_clients_and_one_that_is_away,
 }
 
 E2E_TEST(term_life, both_refuse_and_a_third_one_gets_it_later,
-		"TL-08 TL-09 TL-17 TL-18: refusals of all clients, stored, pushed")
+		"TL-08 TL-17 TL-18: refusals of all clients, stored, pushed")
 {
 	struct lab *lab = begin(NULL);
 	const char *file = test_file("file", BYTES, false);
