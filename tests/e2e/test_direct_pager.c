@@ -174,8 +174,9 @@ E2E_TEST(direct_pager, clients_that_do_not_suit_get_nothing,
 	own_register(&own, "alice", 100, PHONE, "msg largemsg", 600);
 	own_register_ua(&own, "alice", 101, TABLET, "msg largemsg", 600,
 			"CPM-client/OMA1.0");
+	own_register(&own, "alice", 102, LAPTOP, "largemsg", 600);
 	send_to_bob(REQ(.headers = NULL), 200);
-	no_copies("the tablet is too old");
+	no_copies("the tablet is too old, the laptop takes no pager messages");
 	own_register(&own, "alice", 102, LAPTOP, "msg largemsg", 600);
 	send_to_bob(REQ(.headers = NULL), 200);
 	ua_answer(own.ua, copy_to(LAPTOP), 200, "");
