@@ -273,6 +273,8 @@ void ctl_watch_user(struct ctl_server *s, const char *user)
 		return;
 	t->at = 0;
 	say_due(w, t);
+	if(t->at != 0) /* one that gets due in a moment is told then, too */
+		forget(w, t);
 }
 
 void ctl_watch_taken(struct ctl_server *s, const char *user)
