@@ -52,6 +52,30 @@ static struct proc *start(
 			a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], NULL);
 }
 
+int received_copies(struct proc *receiver, const char *file)
+{
+	json_t *all = proc_events(receiver, "received"), *e;
+	const char *sum = file_sha256(file);
+	size_t i;
+	int n = 0;
+
+	json_array_foreach(all, i, e)
+	{
+		n += strcmp(file_sha256(event_text(e, "file")), sum) == 0;
+	}
+	return n;
+}
+
+void gets_file(struct proc *receiver, const char *file)
+{
+	for(int n = 0; n < 20; n++) {
+		proc_event_n(receiver, "received", n, 30000);
+		if(received_copies(receiver, file) > 0)
+			return;
+	}
+	cr_assert_fail("%s is not among what the client got", file);
+}
+
 json_t *pass_file(struct lab *lab, const char *file,
 		const char *const alice_opts[], const char *const bob_opts[])
 {

@@ -29,6 +29,11 @@ void sender_ends(struct proc *sender, int code, int timeout_ms);
 json_t *received(struct proc *receiver, int nth);
 const char *received_file(struct proc *receiver, int nth);
 
+/* How many of the files that a receiver has taken have this content; wait until
+ * one has. */
+int received_copies(struct proc *receiver, const char *file);
+void gets_file(struct proc *receiver, const char *file);
+
 /* alice sends a file to bob with options for each; it must arrive intact.
  * Lists end with NULL. The "received" event. */
 json_t *pass_file(struct lab *lab, const char *file,

@@ -59,17 +59,6 @@ static void send_both(
 }
 
 /* The receiver gets a file with this content, whatever else he gets. */
-static void gets(struct proc *client, const char *file)
-{
-	for(int n = 0; n < 8; n++) {
-		json_t *e = proc_event_n(client, "received", n, 30000);
-
-		if(strcmp(file_sha256(event_text(e, "file")), file_sha256(file)) == 0)
-			return;
-	}
-	cr_assert_fail("not among what the client got");
-}
-
 /* All that is stored reaches bob, who comes now; the store is empty then. */
 static void comes_and_gets(
 		struct lab *lab, const char *who, const char *file, const char *text)
@@ -77,9 +66,9 @@ static void comes_and_gets(
 	struct proc *bob = client_receive(lab, who, "--no-imdn", NULL);
 
 	if(file)
-		gets(bob, file);
+		gets_file(bob, file);
 	if(text)
-		gets(bob, text);
+		gets_file(bob, text);
 	wait_stored(lab, 0);
 	lab_idle(lab, 15000);
 }
@@ -97,10 +86,10 @@ E2E_TEST(term_life, two_clients_and_one_that_is_away,
 	a = client_receive(lab, "bob", "--no-imdn", NULL);
 	b = client_receive(lab, "bob#2", "--no-imdn", NULL);
 	send_both(lab, file, 200, text);
-	gets(a, file);
-	gets(a, text);
-	gets(b, file);
-	gets(b, text);
+	gets_file(a, file);
+	gets_file(a, text);
+	gets_file(b, file);
+	gets_file(b, text);
 	cr_assert_eq(json_array_size(proc_events(a, "received")), 2);
 	cr_assert_eq(json_array_size(proc_events(b, "received")), 2);
 	lab_idle(lab, 15000);
@@ -153,7 +142,7 @@ E2E_TEST(term_life, one_breaks_off_and_the_other_has_it,
 
 	sender_ends(alice, SENT, 30000);
 	proc_event(a, "receive_failed", 10000);
-	gets(b, file);
+	gets_file(b, file);
 	lab_idle(lab, 15000);
 	cr_assert_eq(stored(lab), 0);
 }
@@ -171,8 +160,8 @@ E2E_TEST(term_life, who_answers_late_gets_all_of_it,
 			client_send(lab, "alice", "--to", BOB, "--file", file, NULL);
 
 	sender_ends(alice, SENT, 30000);
-	gets(a, file);
-	gets(b, file);
+	gets_file(a, file);
+	gets_file(b, file);
 	lab_idle(lab, 15000);
 	cr_assert_eq(stored(lab), 0);
 }
@@ -190,7 +179,7 @@ E2E_TEST(term_life, late_answer_settles_the_copy,
 	sender_ends(alice, SENT, 30000);
 	cr_assert_eq(event_number(proc_event(alice, "sent", 100), "status"), 202);
 	cr_assert_eq(stored(lab), 1);
-	gets(bob, text);
+	gets_file(bob, text);
 	wait_stored(lab, 0);
 	cr_assert_eq(json_array_size(proc_events(bob, "received")), 1);
 }

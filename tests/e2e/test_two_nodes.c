@@ -71,31 +71,6 @@ static void deferred(struct lab *lab, const char *file)
 			SENT, 30000);
 }
 
-/* How many of the files that a client has taken have this content. */
-static int copies(struct proc *client, const char *file)
-{
-	json_t *all = proc_events(client, "received"), *e;
-	const char *sum = file_sha256(file);
-	size_t i;
-	int n = 0;
-
-	json_array_foreach(all, i, e)
-	{
-		n += strcmp(file_sha256(event_text(e, "file")), sum) == 0;
-	}
-	return n;
-}
-
-static void gets(struct proc *client, const char *file)
-{
-	for(int n = 0; n < 20; n++) {
-		proc_event_n(client, "received", n, 30000);
-		if(copies(client, file) > 0)
-			return;
-	}
-	cr_assert_fail("not among what the client got");
-}
-
 /* Which node works on the one message that is being delivered: "" or "2". */
 static const char *who_delivers(struct lab *lab)
 {
@@ -125,12 +100,12 @@ E2E_TEST(two_nodes, a_notice_wakes_the_node_where_the_client_is,
 	long long at;
 
 	deferred(lab, file);
-	gets(bob, file);
+	gets_file(bob, file);
 	alice = client_send(lab, "alice", "--to", BOB, "--file", text, NULL);
 	sender_ends(alice, SENT, 30000);
 	at = now_ms();
 	cr_assert_eq(event_number(proc_event(alice, "sent", 100), "status"), 202);
-	gets(bob, text);
+	gets_file(bob, text);
 	at = now_ms() - at;
 	cr_log_info("delivered %lld ms after it was stored\n", at);
 	cr_assert_lt(at, 5000); /* the clock alone would never have found it */
@@ -163,7 +138,7 @@ E2E_TEST(two_nodes, both_try_at_once_and_one_of_them_is_late,
 	/* Both have learned of him by their own subscriptions. */
 	bob = client_receive(lab, "bob", "--no-imdn", NULL);
 	for(int i = 0; i < 6; i++)
-		gets(bob, texts[i]);
+		gets_file(bob, texts[i]);
 	wait_stored(lab, 0);
 	leaves(bob);
 	cr_assert_eq(json_array_size(proc_events(bob, "received")), 6);
@@ -185,10 +160,10 @@ E2E_TEST(two_nodes, both_try_at_once_and_one_of_them_is_late,
 	proc_event(bob, "invited", 20000);
 	cr_assert_eq(kill(relay, SIGCONT), 0);
 	figure_reaches(late, "stale_total", 1);
-	gets(bob, file);
+	gets_file(bob, file);
 	wait_stored(*who ? lab : two, 0);
-	cr_assert_eq(copies(bob, file), 1);
-	cr_assert_eq(copies(slow, file), 0);
+	cr_assert_eq(received_copies(bob, file), 1);
+	cr_assert_eq(received_copies(slow, file), 0);
 	lab_idle(lab, 15000);
 	lab_idle(two, 15000);
 }
@@ -211,12 +186,12 @@ E2E_TEST(two_nodes, a_node_dies_during_its_push,
 	lab_part(lab, "kill", fmt("relay%s", who));
 	proc_signal(slow, SIGTERM);
 	bob = client_receive(lab, "bob#2", "--no-imdn", NULL);
-	gets(bob, file);
+	gets_file(bob, file);
 	at = now_ms() - at;
 	cr_log_info("delivered %lld ms after the node died, the lease is %d ms\n",
 			at, LEASE_MS);
 	wait_stored(rest, 0);
 	cr_assert_eq(figure(rest, "delivered_total"), 1);
-	cr_assert_eq(copies(bob, file), 1);
+	cr_assert_eq(received_copies(bob, file), 1);
 	lab_idle(rest, 15000);
 }

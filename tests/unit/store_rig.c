@@ -376,6 +376,13 @@ int rig_show(struct node *r, const char *ref)
 	return rig_wait(r);
 }
 
+int rig_count(struct node *r, const char *user)
+{
+	store_count(r->p, &user, 1, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	return (int)r->res.count;
+}
+
 struct store_stats rig_stats(struct node *r)
 {
 	struct store_stats st;

@@ -17,6 +17,9 @@
 
 #define RIG_ROWS 1000
 
+#define BOB "sip:bob@home1.test"
+#define CAROL "sip:carol@home1.test"
+
 struct node
 {
 	uv_loop_t loop;
@@ -77,6 +80,8 @@ int rig_order(struct node *r, const char *ref, enum store_order what);
 int rig_list(struct node *r, const char *user, int state, const char *after,
 		int limit);
 int rig_show(struct node *r, const char *ref);
+/* How many messages this user has. */
+int rig_count(struct node *r, const char *user);
 struct store_stats rig_stats(struct node *r);
 /* The whole body, to be freed. */
 char *rig_body(struct node *r, const char *ref, size_t *n);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The store of deferred messages (msrp-relay/store), the same tests on SQLite
- * and on a real PostgreSQL: what is stored is there, whole and once; quotas;
- * claims, leases and fences; the end of a message.
+ * and on a real PostgreSQL: what is stored is there, whole and once; quotas.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,9 +9,6 @@
 #include <unistd.h>
 
 #include "store_rig.h"
-
-#define BOB "sip:bob@home1.test"
-#define CAROL "sip:carol@home1.test"
 
 static char *pattern(size_t n)
 {
@@ -34,15 +30,6 @@ static void expect_body(
 	cr_assert_eq(memcmp(all, p, n), 0, "the body has changed");
 	free(all);
 }
-
-static int count(struct node *r, const char *user)
-{
-	store_count(r->p, &user, 1, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	return (int)r->res.count;
-}
-
-/* ---- putting ----------------------------------------------------------- */
 
 BOTH(a_message_is_there_after_a_restart_with_all_it_has)
 {
@@ -104,7 +91,7 @@ BOTH(bodies_of_all_sizes_come_back_as_they_were)
 		free(p);
 	}
 	/* Files go after the answer. */
-	cr_assert_eq(count(r, BOB), 0);
+	cr_assert_eq(rig_count(r, BOB), 0);
 	cr_assert_eq(rig_bodies(r), 0);
 	cr_assert_eq(rig_stats(r).bytes, 0);
 }
@@ -235,7 +222,7 @@ BOTH(the_same_message_again_is_found_and_not_stored_twice)
 	m.user = CAROL;
 	cr_assert_eq(rig_put(r, &m, "x", 1), 0);
 	cr_expect_not(r->res.duplicate);
-	cr_expect_eq(count(r, BOB), 2);
+	cr_expect_eq(rig_count(r, BOB), 2);
 	cr_expect_eq(rig_stats(r).duplicates_total, 2);
 	cr_expect_eq(rig_bodies(r), r->conf.backend == STORE_SQLITE ? 1 : 3);
 	free(ref);
@@ -293,7 +280,7 @@ BOTH(a_users_quota_refuses_his_messages_alone)
 	r->conf.user_bytes = 100000;
 	m = rig_message(BOB, 5);
 	cr_assert_eq(rig_put(r, &m, p, 100000), -EDQUOT);
-	cr_assert_eq(count(r, BOB), 3);
+	cr_assert_eq(rig_count(r, BOB), 3);
 	if(r->conf.backend == STORE_SQLITE)
 		cr_assert_eq(rig_bodies(r), 0);
 	free(p);
@@ -317,7 +304,7 @@ BOTH(a_full_store_refuses_and_goes_on_with_what_it_has)
 	}
 	cr_assert_eq(rig_claim_ref(r, ref, 1000), 0);
 	cr_assert_eq(rig_settle(r, ref, r->m[0].fence, STORE_O_DELIVERED, 0), 0);
-	cr_assert_eq(count(r, BOB), 1);
+	cr_assert_eq(rig_count(r, BOB), 1);
 	cr_assert_geq(rig_stats(r).refused_full_total, 2);
 	free(ref);
 	free(p);
@@ -395,408 +382,4 @@ BOTH(jobs_that_wait_together_are_committed_together)
 	cr_assert_eq(after.messages, 500);
 	cr_assert_leq(after.commits_total - before.commits_total, 60, "%d commits",
 			(int)(after.commits_total - before.commits_total));
-}
-
-/* ---- claims ------------------------------------------------------------ */
-
-BOTH(the_oldest_goes_first_and_one_at_a_time)
-{
-	char *one = rig_stored(r, BOB, 1), *two = rig_stored(r, BOB, 2);
-	char *other = rig_stored(r, CAROL, 3);
-	uint64_t fence;
-
-	cr_assert_eq(rig_claim(r, BOB, 60000, false), 0);
-	cr_assert_eq(r->n, 1);
-	cr_expect_str_eq(r->m[0].ref, one);
-	cr_expect_eq(r->m[0].state, STORE_DELIVERING);
-	cr_expect_str_eq((const char *)r->m[0].data, "hello");
-	cr_expect_eq(r->res.count, 1);
-	fence = r->m[0].fence;
-	cr_assert_eq(rig_claim(r, BOB, 60000, true), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(rig_claim_ref(r, two, 60000), -ESTALE);
-	cr_assert_eq(rig_claim_ref(r, one, 60000), -ESTALE);
-	cr_assert_eq(rig_claim(r, CAROL, 60000, false), 0);
-	cr_assert_str_eq(r->m[0].ref, other);
-	cr_assert_eq(rig_settle(r, one, fence, STORE_O_DELIVERED, 0), 0);
-	cr_assert_eq(r->res.state, STORE_DELIVERED);
-	cr_assert_eq(rig_show(r, one), -ENOENT);
-	cr_assert_eq(rig_claim(r, BOB, 60000, false), 0);
-	cr_assert_str_eq(r->m[0].ref, two);
-	cr_assert_eq(rig_stats(r).delivered_total, 1);
-	free(one);
-	free(two);
-	free(other);
-}
-
-BOTH(all_identities_of_a_user_share_one_order)
-{
-	const char *users[] = {CAROL, "tel:+15550001", BOB};
-	const struct store_claim c = {
-			.users = users, .n_users = 3, .lease_ms = 60000};
-	char *one = rig_stored(r, BOB, 1);
-
-	free(rig_stored(r, CAROL, 2));
-	store_claim(r->p, &c, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_str_eq(r->m[0].ref, one);
-	store_claim(r->p, &c, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(r->res.count, 2);
-	free(one);
-}
-
-BOTH(what_is_behind_a_message_is_claimed_without_it)
-{
-	const char *users[] = {CAROL, BOB};
-	struct store_claim c = {
-			.users = users, .n_users = 2, .lease_ms = 60000, .any = true};
-	char *one = rig_stored(r, BOB, 1), *two = rig_stored(r, CAROL, 2);
-
-	c.after = one;
-	store_claim(r->p, &c, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_str_eq(r->m[0].ref, two);
-	cr_assert_eq(rig_settle(r, two, r->m[0].fence, STORE_O_WAIT, 0), 0);
-	c.after = two;
-	store_claim(r->p, &c, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(r->res.count, 2);
-	/* One that waits for a retry of its own is not one of them. */
-	c.after = one;
-	cr_assert_eq(rig_claim_ref(r, two, 60000), 0);
-	cr_assert_eq(rig_settle(r, two, r->m[0].fence, STORE_O_RETRY, 60000), 0);
-	store_claim(r->p, &c, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 0);
-	free(one);
-	free(two);
-}
-
-BOTH(what_is_not_due_waits_unless_any_is_wanted)
-{
-	struct store_put m = rig_message(BOB, 1);
-
-	m.next_ms = 60000;
-	cr_assert_eq(rig_put(r, &m, "x", 1), 0);
-	cr_assert_eq(rig_claim(r, BOB, 1000, false), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(r->res.count, 1);
-	cr_assert_gt(r->res.next_at, 0);
-	cr_assert_eq(rig_claim(r, BOB, 1000, true), 0);
-	cr_assert_eq(r->n, 1);
-	cr_assert_eq(rig_settle(r, r->m[0].ref, r->m[0].fence, STORE_O_WAIT, 0), 0);
-	cr_assert_eq(r->res.state, STORE_STORED);
-	cr_assert_eq(rig_claim(r, BOB, 1000, false), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(r->res.next_at, STORE_NEVER);
-}
-
-BOTH(a_retry_is_due_later_and_counted)
-{
-	char *ref = rig_stored(r, BOB, 1);
-	struct store_settle st = {.ref = ref,
-			.outcome = STORE_O_RETRY,
-			.retry_ms = 60000,
-			.code = 486,
-			.permanent = true};
-
-	cr_assert_eq(rig_claim(r, BOB, 60000, false), 0);
-	st.fence = r->m[0].fence;
-	store_settle(r->p, &st, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	/* The same word again changes nothing. */
-	store_settle(r->p, &st, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(rig_show(r, ref), 0);
-	cr_assert_eq(r->m[0].attempts, 1);
-	cr_assert_eq(r->m[0].permanent, 1);
-	cr_assert_eq(r->m[0].last_code, 486);
-	cr_assert_eq(r->m[0].lease_until, 0);
-	cr_assert_gt(r->m[0].next_at, r->m[0].received_at + 50000);
-	cr_assert_eq(rig_claim(r, BOB, 60000, false), 0);
-	cr_assert_eq(r->n, 0);
-	free(ref);
-}
-
-BOTH(a_lease_that_is_over_gives_the_message_to_others_and_makes_the_fence_stale)
-{
-	char *ref = rig_stored(r, BOB, 1);
-	uint64_t old;
-
-	cr_assert_eq(rig_claim(r, BOB, 50, false), 0);
-	old = r->m[0].fence;
-	rig_sleep(r, 80);
-	cr_assert_eq(rig_claim(r, BOB, 60000, false), 0);
-	cr_assert_eq(r->n, 1);
-	cr_assert_str_eq(r->m[0].ref, ref);
-	cr_assert_eq(r->m[0].fence, old + 1);
-	cr_assert_eq(r->m[0].attempts, 1);
-	cr_assert_eq(rig_settle(r, ref, old, STORE_O_DELIVERED, 0), -ESTALE);
-	store_renew(r->p, ref, old, 1000, rig_cb, r);
-	cr_assert_eq(rig_wait(r), -ESTALE);
-	cr_assert_eq(rig_settle(r, "d-unknown", 1, STORE_O_DELIVERED, 0), -ENOENT);
-	cr_assert_eq(rig_settle(r, ref, old + 1, STORE_O_DELIVERED, 0), 0);
-	cr_assert_eq(rig_stats(r).stale_total, 2);
-	free(ref);
-}
-
-BOTH(a_renewed_lease_stays)
-{
-	char *ref = rig_stored(r, BOB, 1);
-
-	cr_assert_eq(rig_claim(r, BOB, 300, false), 0);
-	store_renew(r->p, ref, r->m[0].fence, 60000, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	rig_sleep(r, 400);
-	cr_assert_eq(rig_claim(r, BOB, 1000, true), 0);
-	cr_assert_eq(r->n, 0);
-	store_renew(r->p, "d-unknown", 1, 1000, rig_cb, r);
-	cr_assert_eq(rig_wait(r), -ENOENT);
-	free(ref);
-}
-
-BOTH(leases_of_an_earlier_life_are_released_before_the_store_is_used)
-{
-	char *ref = rig_stored(r, BOB, 1);
-
-	cr_assert_eq(rig_claim(r, BOB, 600000, false), 0);
-	rig_close(r);
-	cr_assert_eq(rig_open(r), 0);
-	cr_assert_eq(rig_claim(r, BOB, 600000, false), 0);
-	cr_assert_eq(r->n, 1);
-	cr_assert_str_eq(r->m[0].ref, ref);
-	cr_assert_gt(r->m[0].fence, 2);
-	cr_assert_eq(rig_settle(r, ref, 1, STORE_O_DELIVERED, 0), -ESTALE);
-	free(ref);
-}
-
-/* ---- the end ----------------------------------------------------------- */
-
-static void put_short(struct node *r, const char *user, int seq, bool negative)
-{
-	struct store_put m = rig_message(user, seq);
-
-	m.lifetime_ms = 1;
-	m.imdn_negative = negative;
-	cr_assert_eq(rig_put(r, &m, "x", 1), 0);
-}
-
-BOTH(expired_messages_go_in_silence_or_after_word_to_their_sender)
-{
-	char *ref;
-	uint64_t fence;
-
-	put_short(r, BOB, 1, false);
-	put_short(r, BOB, 2, true);
-	free(rig_stored(r, BOB, 3));
-	rig_sleep(r, 20);
-	cr_assert_eq(rig_claim(r, BOB, 1000, true), 0);
-	cr_assert_str_eq(r->m[0].key, "key-3", "an expired message is not claimed");
-	store_expire(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 1);
-	cr_assert_str_eq(r->m[0].key, "key-1");
-	store_expired(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 1);
-	cr_assert_str_eq(r->m[0].key, "key-2");
-	ref = strdup(r->m[0].ref);
-	cr_assert_eq(rig_claim_ref(r, ref, 60000), 0);
-	cr_assert_eq(r->m[0].state, STORE_EXPIRING);
-	fence = r->m[0].fence;
-	store_expired(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 0, "it is being worked on");
-	/* The sender could not be told yet. */
-	cr_assert_eq(rig_settle(r, ref, fence, STORE_O_RETRY, 10), 0);
-	rig_sleep(r, 30);
-	store_expired(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 1);
-	cr_assert_eq(rig_claim_ref(r, ref, 60000), 0);
-	cr_assert_eq(rig_settle(r, ref, r->m[0].fence, STORE_O_EXPIRED, 0), 0);
-	cr_assert_eq(count(r, BOB), 1);
-	cr_assert_eq(rig_stats(r).expired_total, 2);
-	free(ref);
-}
-
-BOTH(a_refused_message_goes_and_is_counted)
-{
-	char *ref = rig_stored(r, BOB, 1);
-
-	cr_assert_eq(rig_claim(r, BOB, 1000, false), 0);
-	cr_assert_eq(rig_settle(r, ref, r->m[0].fence, STORE_O_FAILED, 0), 0);
-	cr_assert_eq(rig_settle(r, ref, 1, STORE_O_FAILED, 0), -ENOENT);
-	cr_assert_eq(rig_stats(r).failed_total, 1);
-	free(ref);
-}
-
-BOTH(an_operator_holds_releases_requeues_and_deletes)
-{
-	char *ref = rig_stored(r, BOB, 1);
-	uint64_t fence;
-
-	cr_assert_eq(rig_order(r, ref, STORE_HOLD), 0);
-	cr_assert_eq(r->res.state, STORE_HELD);
-	cr_assert_eq(rig_order(r, ref, STORE_HOLD), 0);
-	cr_assert_eq(rig_claim(r, BOB, 1000, true), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(rig_claim_ref(r, ref, 1000), -ESTALE);
-	cr_assert_eq(rig_order(r, ref, STORE_RELEASE), 0);
-	cr_assert_eq(rig_claim(r, BOB, 600000, false), 0);
-	cr_assert_eq(r->n, 1);
-	fence = r->m[0].fence;
-	cr_assert_eq(rig_order(r, ref, STORE_HOLD), -ESTALE);
-	cr_assert_eq(rig_order(r, ref, STORE_RELEASE), -ESTALE);
-	cr_assert_eq(rig_order(r, ref, STORE_REQUEUE), 0);
-	cr_assert_eq(rig_settle(r, ref, fence, STORE_O_DELIVERED, 0), -ESTALE);
-	cr_assert_eq(rig_order(r, ref, STORE_DELETE), 0);
-	cr_assert_eq(r->res.state, STORE_DELETED);
-	cr_assert_eq(rig_order(r, ref, STORE_DELETE), -ENOENT);
-	cr_assert_eq(rig_stats(r).deleted_total, 1);
-	cr_assert_eq(rig_stats(r).messages, 0);
-	free(ref);
-}
-
-BOTH(a_held_message_does_not_expire)
-{
-	char *ref;
-
-	put_short(r, BOB, 1, false);
-	ref = strdup(r->m[0].ref);
-	cr_assert_eq(rig_order(r, ref, STORE_HOLD), 0);
-	rig_sleep(r, 20);
-	store_expire(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(rig_order(r, ref, STORE_RELEASE), 0);
-	store_expire(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 1);
-	free(ref);
-}
-
-/* ---- lists ------------------------------------------------------------- */
-
-BOTH(lists_come_in_pages_oldest_first)
-{
-	char *refs[7];
-
-	for(int i = 0; i < 7; i++)
-		refs[i] = rig_stored(r, i % 2 ? CAROL : BOB, i);
-	cr_assert_eq(rig_list(r, NULL, -1, NULL, 3), 0);
-	cr_assert_eq(r->n, 3);
-	cr_assert_str_eq(r->m[2].ref, refs[2]);
-	cr_assert_eq(rig_list(r, NULL, -1, refs[2], 10), 0);
-	cr_assert_eq(r->n, 4);
-	cr_assert_str_eq(r->m[0].ref, refs[3]);
-	cr_assert_eq(rig_list(r, BOB, -1, refs[0], 10), 0);
-	cr_assert_eq(r->n, 3);
-	cr_assert_eq(rig_order(r, refs[4], STORE_HOLD), 0);
-	cr_assert_eq(rig_list(r, NULL, STORE_HELD, NULL, 10), 0);
-	cr_assert_eq(r->n, 1);
-	cr_assert_str_eq(r->m[0].ref, refs[4]);
-	cr_assert_eq(rig_list(r, NULL, STORE_STORED, NULL, 10), 0);
-	cr_assert_eq(r->n, 6);
-	cr_assert_eq(rig_list(r, BOB, STORE_STORED, NULL, 10), 0);
-	cr_assert_eq(r->n, 3);
-	cr_assert_eq(rig_list(r, BOB, STORE_DELIVERING, NULL, 10), 0);
-	cr_assert_eq(r->n, 0);
-	cr_assert_eq(rig_list(r, NULL, -1, "d-unknown", 10), -ENOENT);
-	cr_assert_eq(count(r, BOB), 4);
-	cr_assert_eq(r->res.bytes, 20);
-	for(int i = 0; i < 7; i++)
-		free(refs[i]);
-}
-
-BOTH(due_users_are_told_once_each_and_none_is_hidden_by_another)
-{
-	bool bob = false, carol = false;
-
-	for(int i = 0; i < 250; i++)
-		free(rig_stored(r, BOB, i));
-	free(rig_stored(r, CAROL, 1000));
-	for(int i = 0; i < 3; i++) {
-		store_due(r->p, 1, rig_cb, r);
-		cr_assert_eq(rig_wait(r), 0);
-		cr_assert_eq(r->n, 1);
-		bob |= strcmp(r->m[0].user, BOB) == 0;
-		carol |= strcmp(r->m[0].user, CAROL) == 0;
-	}
-	cr_assert(bob && carol);
-	store_due(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 2);
-}
-
-BOTH(a_flush_makes_waiting_messages_due)
-{
-	for(int i = 0; i < 5; i++) {
-		struct store_put m = rig_message(i < 3 ? BOB : CAROL, i);
-
-		m.next_ms = STORE_NEVER;
-		cr_assert_eq(rig_put(r, &m, "x", 1), 0);
-	}
-	store_due(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 0);
-	store_flush(r->p, BOB, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->res.count, 3);
-	store_due(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 1);
-	store_flush(r->p, NULL, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->res.count, 5);
-	store_due(r->p, 10, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-	cr_assert_eq(r->n, 2);
-}
-
-BOTH(whoever_asked_hears_of_users_whose_messages_changed)
-{
-	free(rig_stored(r, BOB, 1));
-	rig_sleep(r, 50);
-	cr_assert_geq(r->n_changed, 1);
-	cr_assert_str_eq(r->changed, BOB);
-	cr_assert_geq(r->n_available, 1);
-}
-
-/* Orders and ends of a claim: is it told, and may something be due then? */
-static void heard(struct node *r, int changed, int due)
-{
-	rig_sleep(r, 50);
-	cr_assert_eq(r->n_changed, changed);
-	cr_assert_eq(r->n_due, due);
-}
-
-static void ordered(struct node *r, const char *ref, enum store_order what)
-{
-	store_order(r->p, ref, what, rig_cb, r);
-	cr_assert_eq(rig_wait(r), 0);
-}
-
-BOTH(every_change_of_a_users_messages_is_told)
-{
-	char *one = rig_stored(r, BOB, 1), *two = rig_stored(r, CAROL, 2);
-
-	heard(r, 2, 2);
-	ordered(r, one, STORE_HOLD);
-	heard(r, 3, 2);
-	ordered(r, one, STORE_RELEASE);
-	heard(r, 4, 3);
-	cr_assert_str_eq(r->changed, BOB);
-	ordered(r, two, STORE_DELETE);
-	heard(r, 5, 3);
-	cr_assert_str_eq(r->changed, CAROL);
-	cr_assert_eq(rig_claim(r, BOB, 60000, true), 0);
-	cr_assert_eq(rig_settle(r, one, r->m[0].fence, STORE_O_DELIVERED, 0), 0);
-	heard(r, 6, 3);
-	cr_assert_str_eq(r->changed, BOB);
-	free(one);
-	free(two);
 }

@@ -14,7 +14,6 @@
 #include "store/store_sql.h"
 #include "store_rig.h"
 
-#define BOB "sip:bob@home1.test"
 
 #define ONLY(backend, suite, name)                                             \
 	static void name(struct node *r);                                          \
