@@ -234,7 +234,7 @@ group_big() {
 
 # Durable answers of the store, beside what the same disk syncs one by one.
 group_store() {
-	local r n pg=/tmp/cpm-pg-bench-$$
+	local r n pg
 	wanted store || return 0
 	for ((r = 1; r <= ROUNDS; r++)); do
 		say "[$SECONDS s] store, round $r of $ROUNDS"
@@ -245,6 +245,7 @@ group_store() {
 		done
 		rm -rf "$STORE/bench-store"
 		[ -n "${PG:-}" ] || continue
+		pg=/tmp/cpm-pg-bench-$$-$r
 		"$ROOT/tests/postgres" start $pg $$ || continue
 		for n in 1 64 1000; do
 			run store "$n in flight" $r postgresql "$CPM_BIN/store-bench" put "host=$pg user=relay dbname=postgres" $n 3

@@ -33,13 +33,6 @@ function across(g, c1, c2, t, k,    r, list) {
 			list = list " " one[g, c1, t, r, k] / one[g, c2, t, r, k]
 	return median(list)
 }
-# two cases of two targets
-function beside(g, c1, t1, c2, t2, k,    r, list) {
-	for(r = 1; r <= rounds; r++)
-		if(one[g, c2, t2, r, k] + 0 > 0 && one[g, c1, t1, r, k] != "")
-			list = list " " one[g, c1, t1, r, k] / one[g, c2, t2, r, k]
-	return median(list)
-}
 function further(c,    one_leg, four) {
 	one_leg = med("fanout", c "1 recipient", "relay", "cpu")
 	four = med("fanout", c "4 recipients", "relay", "cpu")
@@ -174,8 +167,10 @@ END {
 	goal("RSS growth for 1 GB, 64 KiB chunks: kB", med("big", "1 GB, 64 KiB chunks", "relay", "rss_grow_kb"), 2048, 1)
 	goal("RSS growth for 1 GB, one chunk: kB", med("big", "1 GB, one chunk", "relay", "rss_grow_kb"), 2048, 1)
 	goal("RSS growth, slow recipient: kB", med("slow", "100 MiB, reader at 20 MB/s", "relay", "rss_grow_kb"), 2048, 1)
-	goal("store: commits with 64 in flight against syncs of the disk", beside("store", "64 in flight", "sqlite", "the disk: write 4 KiB, fdatasync", "disk", "commits"), 0.5, 0)
-	goal("store: durable answers/s with 1,000 in flight", med("store", "1000 in flight", "sqlite", "per_second"), 20000, 0)
+	# 20,000, or half of what a slower disk syncs with 32 in each
+	syncs = med("store", "the disk: write 4 KiB, fdatasync", "disk", "commits")
+	least = syncs * 16 < 20000 ? syncs * 16 : 20000
+	goal("store: durable answers/s with 64 in flight", med("store", "64 in flight", "sqlite", "per_second"), least, 0)
 	goal("1,000 large messages of 20 KB stored at once: RSS growth, kB", med("defer", "1000 x 20 KB, into the store", "relay", "rss_grow_kb"), 65536, 1)
 	goal("start with 1,000,000 messages: ms to the first answer", med("start", "1000000 messages", "relay", "start_ms"), 5000, 1)
 	goal("start with 1,000,000 messages: RSS kB", med("start", "1000000 messages", "relay", "rss_kb"), 204800, 1)
