@@ -16,7 +16,7 @@ packages=(
 	kamailio-utils-modules kamailio-extra-modules kamailio-lua-modules
 	kamailio-python3-modules kamailio-tls-modules
 	# tests, lab, demo
-	netbase libcriterion-dev libsofia-sip-ua-dev clang libclang-rt-14-dev
+	netbase libcriterion-dev libsofia-sip-ua-dev clang libclang-rt-dev
 	clang-format sip-tester tshark tcpdump socat jq openssl procps iproute2
 	postgresql imagemagick curl haproxy nginx-light libnginx-mod-stream
 )
