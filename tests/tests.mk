@@ -42,7 +42,7 @@ programs: all $(B)/cpm-client $(B)/msrp-load
 
 test: deps ## build, unit tests, end-to-end tests in the lab, conformance table
 	@$(MAKE) --no-print-directory -j2 programs unit-tests e2e-tests
-	@tests/run unit e2e; rc=$$?; $(MAKE) --no-print-directory conformance || rc=1; exit $$rc
+	@tests/run unit e2e; rc=$$?; tests/conformance/report -s build/results || rc=1; cat build/results/failed.txt; exit $$rc
 
 test-unit: unit-tests ## unit tests alone
 	@tests/run unit
