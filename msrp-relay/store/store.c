@@ -203,7 +203,7 @@ static void hear(struct store *s)
 		if(*p == '+' || *p == '-')
 			store_tell(s, p);
 	if(s->db.failed == -ENOTCONN)
-		store_disconnect(s, -ENOTCONN);
+		store_reconnect(s, -ENOTCONN);
 }
 
 /* ---- the thread -------------------------------------------------------- */

@@ -145,8 +145,7 @@ static void mend(struct store *s, int rc)
 {
 	if(rc == -ENOSPC || rc == -EAGAIN || !store_is_available(s))
 		return;
-	store_disconnect(s, rc);
-	store_connect(s);
+	store_reconnect(s, rc);
 }
 
 static void try_alone(struct store *s, struct store_job *j)

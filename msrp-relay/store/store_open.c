@@ -2,8 +2,9 @@
  *
  * The database on its way to use: connection, schema, leases of an earlier
  * life, totals; and what happens when it is lost. A database that was there
- * and failed is opened again with growing pauses; jobs are refused meanwhile,
- * nothing that was acknowledged is touched.
+ * and failed is opened again, at once and then with growing pauses. Jobs wait
+ * for the first attempt (unless it hangs: who waits has waited long enough) and
+ * are refused from then on; nothing that was acknowledged is touched.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -118,15 +119,17 @@ int store_connect(struct store *s)
 	return 0;
 }
 
-void store_disconnect(struct store *s, int why)
+void store_reconnect(struct store *s, int why)
 {
 	if(!store_is_available(s))
 		return;
 	log_limited(LOG_L_ERROR, "store: %s cannot be used: %s; trying again",
 			s->db.driver->name, strerror(-why));
 	s->db.driver->close(&s->db);
-	s->retry_at = store_mono();
-	tell_available(s, false);
+	if(why == -ETIMEDOUT)
+		tell_available(s, false);
+	if(store_connect(s) < 0)
+		tell_available(s, false);
 }
 
 void store_upkeep(struct store *s)
@@ -139,6 +142,6 @@ void store_upkeep(struct store *s)
 	s->db.failed = 0;
 	if(read_figures(s) < 0) {
 		tally(&s->stats.errors_total, 1);
-		store_disconnect(s, s->db.failed ? s->db.failed : -EIO);
+		store_reconnect(s, s->db.failed ? s->db.failed : -EIO);
 	}
 }

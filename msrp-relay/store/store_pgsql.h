@@ -15,6 +15,7 @@ struct pgsql
 	PGresult *res; /* of the statement that runs */
 	int row;       /* of it; -1 before the first */
 	bool prepared[SQL_N];
+	bool hung;          /* given up: no answer in time */
 	bool patient;       /* a change of the schema takes its time */
 	char *users, *rest; /* of the notice that is being read */
 };

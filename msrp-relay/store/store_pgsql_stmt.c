@@ -48,7 +48,7 @@ int pgsql_fail(struct store_db *db, const char *what, const PGresult *res)
 	int rc = -EIO;
 
 	if(PQstatus(q->c) == CONNECTION_BAD)
-		rc = -ENOTCONN;
+		rc = q->hung ? -ETIMEDOUT : -ENOTCONN;
 	for(size_t i = 0;
 			state && rc == -EIO && i < sizeof(states) / sizeof(states[0]); i++)
 		if(strncmp(state, states[i].prefix, strlen(states[i].prefix)) == 0)
@@ -91,6 +91,7 @@ PGresult *pgsql_wait(struct store_db *db, int sent)
 					"store: PostgreSQL does not answer for %d ms", ms);
 			/* So that libpq, too, takes the connection for lost. */
 			shutdown(PQsocket(q->c), SHUT_RDWR);
+			q->hung = true;
 		}
 		res = PQgetResult(q->c);
 		if(res == NULL)

@@ -207,8 +207,9 @@ void store_batch_run(struct store *s, struct store_job *first);
 
 /* Open the database and make it fit for use. On success it is available. */
 int store_connect(struct store *s);
-/* It is not available any more, until store_connect. */
-void store_disconnect(struct store *s, int why);
+/* It has failed, for the reason why (-errno): open it anew. When that fails,
+ * and for as long as it lasts after -ETIMEDOUT, it is not available. */
+void store_reconnect(struct store *s, int why);
 /* Figures of the whole store, when it is time. */
 void store_upkeep(struct store *s);
 

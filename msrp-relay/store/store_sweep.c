@@ -207,7 +207,7 @@ bool store_sweep_step(struct store *s)
 		log_error("store: clean-up: %s", strerror(-rc));
 		told(s, w);
 		if(s->db.failed)
-			store_disconnect(s, s->db.failed);
+			store_reconnect(s, s->db.failed);
 		return false;
 	}
 	if(w->files_done && w->rows_done)
