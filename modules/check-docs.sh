@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Fails when the module has a parameter, function, RPC command, statistic,
+# Fails when the module has a parameter, default, function, RPC command, statistic,
 # event route or reason of refusal that its DocBook does not name, or the
 # other way round. Called by `make docs-check`.
 set -euo pipefail
@@ -14,6 +14,12 @@ compare() { # compare WHAT [WHERE]: names in the code on fd 3, in the document o
 }
 compare parameters 3< <(sed -nE 's/.*\{"([a-z_]+)", PARAM_.*/\1/p' cpm_conf.c) \
 	4< <(sed -nE 's/.*<section id="cpm\.p\.([a-z_]+)">.*/\1/p' $doc)
+# Where the code has a value, the document says the same one.
+compare "defaults of parameters" \
+	3< <(sed -nE 's/^\t\t\.([a-z_]+) = (str_init\("(.*)"\)|([0-9]+)),/\1 \3\4/p' cpm_conf.c) \
+	4< <(awk -F'"' '/<section id="cpm\.p\./ { sub(/^cpm\.p\./, "", $2); name = $2 }
+		/Default value is "[^"]+"\./ { print name, $2; next }
+		/Default value is [0-9]+/ { split($0, word, " "); sub(/\.$/, "", word[4]); if(word[4] != 0) print name, word[4] }' $doc)
 compare functions 3< <(sed -nE 's/.*\{"(cpm_[a-z_]+)", w_.*/\1/p' cpm_mod.c) \
 	4< <(sed -nE 's/.*<section id="cpm\.f\.([a-z_]+)">.*/\1/p' $doc)
 # Lua and Python have what the native script has.

@@ -66,6 +66,8 @@ docs: $(B)/cpm-README ## modules/cpm/README from the DocBook
 docs-check: $(B)/cpm-README ## fail when the README is not current or something is not documented
 	@diff modules/cpm/README $(B)/cpm-README > /dev/null || { echo "modules/cpm/README is not current: make docs" >&2; exit 1; }
 	@modules/check-docs.sh
+	@msrp-relay/check-docs.sh
+	@docs/check-links.sh
 
 check-module: $(B)/cpm.so ## is cpm.so fit for the installed Kamailio, and free of what must not be inside
 	@modules/check-module.sh $(B)/cpm.so $(KAM)

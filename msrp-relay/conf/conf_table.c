@@ -82,7 +82,7 @@ const struct conf_option conf_options[] = {
 		{"defer_lifetime_max", CONF_LIFETIME, AT(store.lifetime_max_s), "30d",
 				1, 3650 * DAY_S, NULL,
 				"longest lifetime, whatever the sender names"},
-		{"inactivity_timeout", CONF_DURATION, AT(relay.inactivity_ms), "60s",
+		{"inactivity_timeout", CONF_DURATION, AT(relay.inactivity_ms), "1min",
 				SECOND, 24 * HOUR, NULL,
 				"a silent session is closed after this"},
 		{"transaction_timeout", CONF_DURATION, AT(relay.transaction_ms), "30s",
