@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The table of users with something to push, and its clock (cpm_push.h).
- * Shared memory, a lock for each slot; a tag names an entry and its slot, so
- * that whoever comes late finds nothing and does nothing.
+ * Shared memory, a lock for each slot; a tag names an entry, its slot and the
+ * message under way, so that whoever comes late finds nothing and does nothing.
  */
 #include "cpm_push.h"
 
@@ -78,6 +78,17 @@ cpm_push_t *cpm_push_lock(uint64_t tag)
 void cpm_push_unlock(cpm_push_t *p)
 {
 	lock_release(&slot_of(p->tag)->lock);
+}
+
+static uint64_t new_tag(uint64_t slot)
+{
+	return __atomic_add_fetch(&table->counter, 1, __ATOMIC_RELAXED) * SLOTS
+			+ slot;
+}
+
+uint64_t cpm_push_retag(cpm_push_t *p)
+{
+	return p->tag = new_tag(p->tag % SLOTS);
 }
 
 static void wait_unsafe(cpm_push_t *p, uint64_t at, bool any)
@@ -202,9 +213,7 @@ void cpm_push_user(const str *owner, bool any, unsigned delay_ms)
 	if(p) {
 		join_unsafe(p, any, at);
 	} else if(fresh) {
-		fresh->tag =
-				__atomic_add_fetch(&table->counter, 1, __ATOMIC_RELAXED) * SLOTS
-				+ hash;
+		fresh->tag = new_tag(hash);
 		fresh->at = at;
 		fresh->any = any;
 		fresh->next = s->first;

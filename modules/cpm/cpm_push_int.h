@@ -40,7 +40,7 @@ enum
 typedef struct cpm_push
 {
 	struct cpm_push *next; /* in the slot */
-	uint64_t tag;
+	uint64_t tag;          /* another one for each message */
 	uint64_t at;           /* cpm_now_ms() */
 	unsigned tries;        /* in a row that came to nothing */
 	uint8_t state;         /* cpm_push_state_t */
@@ -69,6 +69,11 @@ typedef struct cpm_push
 /* The entry, its slot locked; NULL: gone (nothing locked). */
 cpm_push_t *cpm_push_lock(uint64_t tag);
 void cpm_push_unlock(cpm_push_t *p);
+
+/* A message is under way now: what is still to come of the one before, as the
+ * answer of a slow client, no longer finds the entry. Under the lock; its new
+ * tag. */
+uint64_t cpm_push_retag(cpm_push_t *p);
 
 /* The round is over: another one, or the entry goes. Takes the lock. */
 void cpm_push_end(uint64_t tag);

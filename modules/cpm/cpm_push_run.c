@@ -76,14 +76,14 @@ static void on_known(const str *owner, uint64_t tag)
 static bool not_known_yet(
 		const str *owner, bool known, uint64_t tag, cpm_clients_t **c)
 {
-	int rc = cpm_clients_get(owner, c);
-
-	if(rc != -EAGAIN || known)
+	if(cpm_clients_get(owner, c) != -EAGAIN || known)
 		return false;
-	rc = cpm_clients_when_known(owner, on_known, tag);
-	if(rc == -EALREADY)
-		rc = cpm_clients_get(owner, c) == 0 ? -EALREADY : 0;
-	return rc == 0;
+	if(cpm_clients_when_known(owner, on_known, tag) == 0)
+		return true;
+	/* it has come meanwhile, or there is no memory: he goes by this one name */
+	if(cpm_clients_get(owner, c) < 0)
+		*c = NULL;
+	return false;
 }
 
 void cpm_push_ask(uint64_t tag)
@@ -435,8 +435,8 @@ static int send_large(const cpm_deferred_msg_t *m, const cpm_envelope_t *e,
 	return cpm_term_push(&push, r);
 }
 
-/* Note what was claimed; false: the entry is gone. */
-static bool note(uint64_t tag, const cpm_deferred_msg_t *m,
+/* Note what was claimed, under a tag of its own; false: the entry is gone. */
+static bool note(uint64_t *tag, const cpm_deferred_msg_t *m,
 		const cpm_envelope_t *e, bool send)
 {
 	str v[CPM_PU_N] = {[CPM_PU_USER] = m->user,
@@ -446,12 +446,13 @@ static bool note(uint64_t tag, const cpm_deferred_msg_t *m,
 			[CPM_PU_DATE] = m->cpim_date,
 			[CPM_PU_HEADERS] = e->headers};
 	cpm_strs_t *texts = cpm_strs_new(v, CPM_PU_N);
-	cpm_push_t *p = cpm_push_lock(tag);
+	cpm_push_t *p = cpm_push_lock(*tag);
 
 	if(p == NULL) {
 		cpm_strs_free(&texts);
 		return false;
 	}
+	*tag = cpm_push_retag(p);
 	cpm_strs_free(&p->texts);
 	p->texts = texts;
 	memcpy(p->ref, m->ref.s, (size_t)m->ref.len);
@@ -484,7 +485,7 @@ static void deliver(const cpm_deferred_msg_t *m, uint64_t tag)
 	int rc = find_rcpts(&m->user, m->large, &rcpts);
 
 	some = rcpts != NULL;
-	if(!note(tag, m, &e, some || rc < 0 || !readable)) {
+	if(!note(&tag, m, &e, some || rc < 0 || !readable)) {
 		cpm_rcpts_free(&rcpts);
 		return;
 	}

@@ -126,6 +126,28 @@ E2E_TEST(push, message_that_keeps_failing_does_not_hold_up_the_others,
 	cr_assert_eq(keep_sent(&o), 6);
 }
 
+E2E_TEST(push, late_answer_says_nothing_of_the_next_message,
+		"TL-18: a slow client's answer to one message neither removes nor "
+		"fails "
+		"the one that is under way by then")
+{
+	struct sip *slow;
+
+	keep_start(&o, NULL);
+	keep_stored(&o, "m1", NULL);
+	keep_stored(&o, "m2", NULL);
+	term_register_both(&o);
+	slow = keep_at(&o, TABLET);
+	phone_answers("m1", 200);
+	keep_count(&o, 1);
+	ua_answer(o.ua, keep_at(&o, TABLET), 480, "");
+	ua_answer(o.ua, slow, 480, "");
+	phone_answers("m2", 480);
+	phone_answers("m2", 200);
+	keep_count(&o, 0);
+	own_stat_wait(&o, "deferred_retries", 1);
+}
+
 E2E_TEST(push, refused_message_ends_with_a_report,
 		"permanent refusals are counted; IMDN failed to the sender, on behalf "
 		"of the recipient; then it is gone, and the next one goes out")
