@@ -19,6 +19,7 @@
 #include "cpm_reg.h"
 #include "cpm_sip.h"
 #include "cpm_stats.h"
+#include "cpm_trust.h"
 #include "proto/addr.h"
 #include "proto/multipart.h"
 #include "proto/sipfrag.h"
@@ -205,6 +206,11 @@ int ki_cpm_third_party_register(sip_msg_t *msg)
 	if(cpm_conf.contacts_by != CPM_CONTACTS_REG) {
 		LM_ERR("cpm_third_party_register: modparam contacts is not reg\n");
 		return -1;
+	}
+	/* it says where the user's clients are, and who is to be asked for them */
+	if(!cpm_trusted(msg)) {
+		cpm_reject(msg, "127", NULL, (str){NULL, 0});
+		return 0;
 	}
 	if(cpm_b2b_parse(msg) < 0
 			|| (who.len = cpm_user_name(get_to(msg)->uri, name)) < 0) {

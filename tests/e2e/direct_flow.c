@@ -43,6 +43,8 @@ static const char script[] =
 		"		exit;\n	}\n"
 		"	if(is_method(\"ACK\")) {\n		t_check_trans();\n		exit;\n	}\n"
 		"	t_check_trans();\n"
+		"	if(is_method(\"REGISTER\") && $rU == \"as\") {\n"
+		"		cpm_third_party_register();\n		exit;\n	}\n"
 		"	if(is_method(\"REGISTER\")) {\n"
 		"		cpm_register_tags();\n		save(\"location\");\n"
 		"		exit;\n	}\n"

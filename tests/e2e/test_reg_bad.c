@@ -86,6 +86,28 @@ E2E_TEST(reg_bad, message_waits_for_the_first_notify_but_not_for_ever,
 	cr_assert_eq(keep_sent(&o), 2);
 }
 
+E2E_TEST(reg_bad, stranger_tells_nothing_of_a_user,
+		"TL-07/part: a third-party REGISTER of whoever is no trusted peer; his "
+		"Contact would be asked where the user's clients are")
+{
+	struct own o;
+
+	own_start(&o,
+			"modparam(\"cpm\", \"contacts\", \"reg\")\n"
+			"modparam(\"cpm\", \"trusted_peers\", \"192.0.2.1\")\n",
+			"");
+	ua_send(o.ua,
+			fmt("REGISTER sip:as@%s:5060 SIP/2.0\n"
+				"Via: SIP/2.0/UDP %s:5060;branch=z9hG4bKthird\n"
+				"Max-Forwards: 70\nFrom: <sip:%s:5060>;tag=t\nTo: <" BOB ">\n"
+				"Call-ID: third@test\nCSeq: 1 REGISTER\n"
+				"Contact: <sip:%s:5060>\nExpires: 600\n"
+				"Content-Length: 0\n\n",
+					o.lab->pf_ip, ua_ip(o.ua), ua_ip(o.ua), ua_ip(o.ua)));
+	ua_wait(o.ua, "403/REGISTER", "third@test", 6000);
+	cr_assert_eq(lab_stat(o.lab, "reg_subscribes"), 0);
+}
+
 E2E_TEST(reg_bad, fork_of_a_subscription_is_not_wanted,
 		"TL-07/part: a NOTIFY of another dialog gets 481")
 {
