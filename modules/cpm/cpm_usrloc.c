@@ -20,6 +20,7 @@
 #include "cpm_alias.h"
 #include "cpm_clients_src.h"
 #include "cpm_conf.h"
+#include "cpm_hdr.h"
 #include "proto/slice.h"
 
 #define NOTES_MAX                                                              \
@@ -81,12 +82,20 @@ static bool aor_of(const str *who, str *out)
 
 /* ---- reading ---- */
 
+/* usrloc takes a URI with a folded line in it: nobody can be reached by that,
+ * and what it says must get into no request. */
+static bool is_usable(const ucontact_t *c, time_t now)
+{
+	return VALID_CONTACT(c, now) && cpm_str_clean(c->c)
+			&& cpm_str_clean(c->received) && cpm_str_clean(c->path);
+}
+
 static unsigned measure(const ucontact_t *c, time_t now, size_t *texts)
 {
 	unsigned n = 0;
 
 	for(; c && n < CPM_CLIENTS_MAX; c = c->next) {
-		if(!VALID_CONTACT(c, now))
+		if(!is_usable(c, now))
 			continue;
 		n++;
 		*texts += (size_t)(c->c.len + c->received.len + c->path.len
@@ -95,7 +104,8 @@ static unsigned measure(const ucontact_t *c, time_t now, size_t *texts)
 	return n;
 }
 
-/* usrloc keeps what the client wrote: "<urn:...>", with its quotes at times. */
+/* usrloc keeps what the client wrote: "<urn:...>", with its quotes at times.
+ * What could not stand in a URI (RFC 5627 section 3.2) is none. */
 static struct slice instance_of(const ucontact_t *c)
 {
 	struct slice s = cpm_slice_of(c->instance);
@@ -104,6 +114,9 @@ static struct slice instance_of(const ucontact_t *c)
 		s = slice_skip(s, 1);
 	while(s.n > 0 && (s.p[s.n - 1] == '"' || s.p[s.n - 1] == '>'))
 		s.n--;
+	for(size_t i = 0; i < s.n; i++)
+		if((unsigned char)s.p[i] <= ' ' || strchr("\"<>;?@\x7f", s.p[i]))
+			return slice_of(NULL, 0);
 	return s;
 }
 
@@ -150,7 +163,7 @@ static cpm_clients_t *read_record(urecord_t *r, const str *who)
 	out->user = cpm_clients_text(out, *who);
 	out->ids[out->n_ids++] = out->user;
 	for(ucontact_t *c = n ? r->contacts : NULL; c && out->n < n; c = c->next)
-		if(VALID_CONTACT(c, now))
+		if(is_usable(c, now))
 			copy(out, c, who);
 	return out;
 }

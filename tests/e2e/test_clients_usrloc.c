@@ -120,4 +120,19 @@ E2E_TEST(clients_usrloc, full_table_still_learns_of_who_is_in_it,
 	cr_assert(strstr(lab_rpc(o.lab, "cpm", "cpm.clients sip:bob@cpm.test"),
 					  "largemsg: 0")
 			== NULL);
+	/* what is no URI's part makes no Request-URI */
+	own_register(&o, "bob", 111, "urn:uuid:b10\n X-Evil: 1", "largemsg", 600);
+	ua_send(o.ua,
+			fmt("REGISTER sip:cpm.test SIP/2.0\n"
+				"Via: SIP/2.0/UDP %s:5060;branch=z9hG4bKfold\n"
+				"From: <sip:bob@cpm.test>;tag=f\nTo: <sip:bob@cpm.test>\n"
+				"Call-ID: fold@test\nCSeq: 1 REGISTER\nMax-Forwards: 70\n"
+				"Contact: <sip:bob@%s:5060;x=a\n X-Evil: 2>;expires=600\n"
+				"Content-Length: 0\n\n",
+					ua_ip(o.ua), ua_ip(o.ua)));
+	ua_wait(o.ua, "2xx/REGISTER", "fold@test", 6000);
+	reg_clients(o.lab, "sip:bob@cpm.test", 10);
+	cr_assert(strstr(lab_rpc(o.lab, "cpm", "cpm.clients sip:bob@cpm.test"),
+					  "X-Evil")
+			== NULL);
 }
