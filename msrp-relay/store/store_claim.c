@@ -68,29 +68,49 @@ static int users_free(struct store *s, struct store_job *j, int64_t now)
 	return 1;
 }
 
+/* One user's oldest; behind: of those behind that id, what has failed twice
+ * comes last, for it has had its turn. */
+static int oldest_of(struct store *s, struct store_job *j, const char *user,
+		int64_t now, int64_t behind)
+{
+	int64_t any = j->claim.any ? 1 : j->claim.waiting ? 3 : 0;
+
+	if(j->claim.after)
+		return db_one(&s->db, OLDEST_BEHIND, SQL_T(user), SQL_I(now),
+				SQL_I(any > 0), SQL_I(behind));
+	return db_one(&s->db, OLDEST_DUE, SQL_T(user), SQL_I(now), SQL_I(any));
+}
+
+static bool goes_before(const struct store_job *j, const struct store_row *a,
+		const struct store_row *b)
+{
+	bool a_failed = j->claim.after && a->m.attempts > 1;
+	bool b_failed = j->claim.after && b->m.attempts > 1;
+
+	return a_failed == b_failed ? a->id < b->id : b_failed;
+}
+
 static int find_oldest(struct store *s, struct store_job *j, int64_t now,
 		struct store_row *row)
 {
 	struct store_row r;
-	int64_t after = 0, any = j->claim.any ? 1 : j->claim.waiting ? 3 : 0;
+	int64_t behind = 0;
 	int rc, found = 0;
 
 	if(j->claim.after) {
 		rc = db_one(&s->db, ID_OF, SQL_T(j->claim.after));
 		if(rc < 0)
 			return rc;
-		after = rc > 0 ? db_int(&s->db, 0) : 0; /* gone: nothing is skipped */
-		any = any > 0 ? 2 : 0;
+		behind = rc > 0 ? db_int(&s->db, 0) : 0; /* gone: nothing is skipped */
 	}
 	for(int i = 0; i < j->claim.n_users; i++) {
-		rc = db_one(&s->db, OLDEST_DUE, SQL_T(j->claim.users[i]), SQL_I(now),
-				SQL_I(any), SQL_I(after));
+		rc = oldest_of(s, j, j->claim.users[i], now, behind);
 		if(rc < 0)
 			return rc;
 		if(rc == 0)
 			continue;
 		store_row_read(s, j, &r, false);
-		if(!found || r.id < row->id)
+		if(!found || goes_before(j, &r, row))
 			*row = r;
 		found = 1;
 	}
@@ -224,11 +244,12 @@ static int put_back(
 	const struct store_settle *st = &j->settle;
 	bool telling = row->m.state == STORE_EXPIRING;
 	bool wait = st->outcome == STORE_O_WAIT;
+	bool tried = !wait || st->code > 0;
 	int64_t next = store_now(s) + (st->retry_ms > 0 ? st->retry_ms : 0);
 	enum store_state to = telling ? STORE_EXPIRING : STORE_STORED;
 	int rc = db_one(&s->db, MOVE, SQL_I(row->id), SQL_I(to),
 			SQL_I(telling ? next : 0), telling || wait ? SQL_NULL : SQL_I(next),
-			SQL_I(!wait), SQL_I(st->permanent), SQL_I(st->code), SQL_I(0));
+			SQL_I(tried), SQL_I(st->permanent), SQL_I(st->code), SQL_I(0));
 
 	if(rc < 0)
 		return rc;

@@ -82,6 +82,35 @@ BOTH(what_is_behind_a_message_is_claimed_without_it)
 	free(two);
 }
 
+BOTH(of_what_is_behind_a_message_that_which_failed_twice_comes_last)
+{
+	const char *users[] = {CAROL, BOB};
+	struct store_claim c = {
+			.users = users, .n_users = 2, .lease_ms = 60000, .any = true};
+	char *one = rig_stored(r, BOB, 1), *two = rig_stored(r, CAROL, 2);
+	char *three = rig_stored(r, BOB, 3);
+	const char *const order[] = {two, two, three, three, two};
+
+	c.after = one;
+	for(int i = 0; i < 5; i++) {
+		store_claim(r->p, &c, rig_cb, r);
+		cr_assert_eq(rig_wait(r), 0);
+		cr_assert_str_eq(r->m[0].ref, order[i], "claim %d", i);
+		cr_assert_eq(
+				rig_settle(r, order[i], r->m[0].fence, STORE_O_WAIT, 0), 0);
+	}
+	/* without `after` all go by their age */
+	c.after = NULL;
+	cr_assert_eq(rig_claim_ref(r, one, 60000), 0);
+	cr_assert_eq(rig_settle(r, one, r->m[0].fence, STORE_O_DELIVERED, 0), 0);
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_str_eq(r->m[0].ref, two);
+	free(one);
+	free(two);
+	free(three);
+}
+
 BOTH(what_is_not_due_waits_unless_any_is_wanted)
 {
 	struct store_put m = rig_message(BOB, 1);
