@@ -301,8 +301,8 @@ static enum todo due(cpm_reg_t *r, uint64_t now)
 	}
 }
 
-/* True: a SUBSCRIBE has gone out. */
-static bool tick_one(uint64_t id, uint64_t now)
+/* ask false: enough was asked for now. True: a SUBSCRIBE has gone out. */
+static bool tick_one(uint64_t id, uint64_t now, bool ask)
 {
 	cpm_reg_t *r = cpm_reg_lock_id(id);
 	enum todo todo = NOTHING;
@@ -313,7 +313,7 @@ static bool tick_one(uint64_t id, uint64_t now)
 	}
 	if(r == NULL)
 		return false;
-	if(r->due_at && r->due_at <= now)
+	if(ask && r->due_at && r->due_at <= now)
 		todo = due(r, now);
 	if(todo == REMOVE)
 		cpm_reg_remove(r);
@@ -330,9 +330,10 @@ static void tick(void)
 	unsigned slot = 0, n, asked = 0;
 
 	cpm_alias_tick();
-	while(asked < ASKS_A_TICK && (n = cpm_reg_due(now, &slot, ids, BATCH)) > 0)
+	/* who waits is told, however much there is to be asked */
+	while((n = cpm_reg_due(now, &slot, ids, BATCH)) > 0)
 		for(unsigned i = 0; i < n; i++)
-			asked += tick_one(ids[i], now);
+			asked += tick_one(ids[i], now, asked < ASKS_A_TICK);
 }
 
 static int init(void)
