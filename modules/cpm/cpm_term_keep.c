@@ -87,6 +87,7 @@ static void keep(cpm_fanout_t *f, struct todo *t)
 	}
 	t->texts = cpm_strs_copy(f->texts);
 	if(t->texts == NULL) {
+		f->term.keep = CPM_KEEP_OVER; /* refused means that it is not kept */
 		refuse(f, t, "memory");
 		return;
 	}
