@@ -98,7 +98,7 @@ static void wait_unsafe(cpm_push_t *p, uint64_t at, bool any)
 	p->state = CPM_PU_WAITING;
 	p->at = at;
 	p->any = any;
-	p->known = p->again = p->again_any = false;
+	p->known = p->again = p->again_any = p->slow = false;
 	cpm_strs_free(&p->texts);
 }
 
@@ -134,21 +134,25 @@ void cpm_push_end(uint64_t tag)
 	}
 }
 
-void cpm_push_later(uint64_t tag)
+void cpm_push_later(uint64_t tag, bool away)
 {
 	cpm_push_t *p = cpm_push_lock(tag);
 	uint64_t ms;
-	bool over;
+	bool any, over;
 
 	if(p == NULL)
 		return;
-	over = ++p->tries > TRIES_MAX;
+	any = p->any || p->again_any;
+	if(p->tries <= TRIES_MAX)
+		p->tries++;
+	/* of one who has registered nobody will tell again */
+	over = p->tries > TRIES_MAX && !(any && away);
 	if(over) {
 		p->again = false;
 	} else {
 		ms = 500ull << p->tries;
-		wait_unsafe(p, cpm_now_ms() + (ms < LATER_MAX_MS ? ms : LATER_MAX_MS),
-				p->any || p->again_any);
+		wait_unsafe(
+				p, cpm_now_ms() + (ms < LATER_MAX_MS ? ms : LATER_MAX_MS), any);
 	}
 	cpm_push_unlock(p);
 	if(over)
@@ -306,6 +310,7 @@ static enum step look_unsafe(cpm_push_t *p, uint64_t now)
 			p->state = CPM_PU_ASKING;
 			return ASK;
 		case CPM_PU_LINGERING:
+			p->slow = true;
 			p->state = CPM_PU_ASKING;
 			return ASK;
 		case CPM_PU_SENDING:

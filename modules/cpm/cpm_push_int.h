@@ -46,6 +46,7 @@ typedef struct cpm_push
 	uint8_t state;         /* cpm_push_state_t */
 	bool any;              /* also what waits for a registration */
 	bool known;            /* his clients were asked for and are known by now */
+	bool slow; /* in this round a client has been waited for in vain */
 	bool again, again_any; /* another round follows, at: */
 	uint64_t again_at;     /* cpm_now_ms() */
 	/* what has failed too often to hold up the others: they follow; "" none */
@@ -78,8 +79,10 @@ uint64_t cpm_push_retag(cpm_push_t *p);
 /* The round is over: another one, or the entry goes. Takes the lock. */
 void cpm_push_end(uint64_t tag);
 
-/* It came to nothing for the moment: again a little later, not for ever. */
-void cpm_push_later(uint64_t tag);
+/* It came to nothing for the moment: again a little later; not for ever, but
+ * for one who has registered while the relay is away (away) until it is back.
+ */
+void cpm_push_later(uint64_t tag, bool away);
 
 /* ---- a round (cpm_push_run.c) ---- */
 

@@ -22,6 +22,16 @@
 #include "proto/product.h"
 
 #define ORDER_TRIES 2 /* failures after which a message holds up no others */
+#define SLOW_MS 1000  /* for one that did not answer the message before */
+
+/* How long a client may take for one message before the next one goes out: one
+ * that is gone shall not hold up the others' messages for long, each time. */
+static uint64_t linger_ms(const cpm_push_t *p)
+{
+	return p->slow && cpm_conf.fork_wait > SLOW_MS
+			? SLOW_MS
+			: (uint64_t)cpm_conf.fork_wait;
+}
 
 static product_version min_version;
 
@@ -129,7 +139,7 @@ void cpm_push_ask(uint64_t tag)
 			(unsigned)cpm_conf.push_lease, on_next, tag, 0);
 	cpm_clients_free(&c);
 	if(rc < 0)
-		cpm_push_later(tag);
+		cpm_push_later(tag, true);
 }
 
 /* ---- settling ---- */
@@ -181,7 +191,7 @@ static void settled(uint64_t tag)
 		p->any = cpm_conf.push; /* he is there: all of it */
 		p->tries = 0;
 		p->state = linger ? CPM_PU_LINGERING : CPM_PU_ASKING;
-		p->at = cpm_now_ms() + (uint64_t)cpm_conf.fork_wait;
+		p->at = cpm_now_ms() + linger_ms(p);
 	}
 	cpm_push_unlock(p);
 	if(outcome == CPM_OUT_DELIVERED)
@@ -519,7 +529,7 @@ static void on_next(const cpm_deferred_found_t *r, uint64_t tag, int n)
 				STR_FMT(&r->msg->user), r->pending);
 		deliver(r->msg, tag);
 	} else if(r->rc < 0 || r->busy) {
-		cpm_push_later(tag);
+		cpm_push_later(tag, r->rc == -ENOTCONN);
 	} else {
 		cpm_push_end(tag);
 	}

@@ -108,8 +108,8 @@ static void phone_answers(const char *id, int code)
 }
 
 E2E_TEST(push, message_that_keeps_failing_does_not_hold_up_the_others,
-		"TL-18: order is kept for one retry; then those behind it go out, and "
-		"one that nobody answers waits with it")
+		"TL-18: order is kept for one retry; then those behind it go out; one "
+		"that nobody answers waits with it, but not in front of the others")
 {
 	keep_start(&o, NULL);
 	keep_stored(&o, "m1", NULL);
@@ -120,10 +120,12 @@ E2E_TEST(push, message_that_keeps_failing_does_not_hold_up_the_others,
 	phone_answers("m1", 500);
 	phone_answers("m2", 480);
 	phone_answers("m1", 500);
-	phone_answers("m2", 200);
+	phone_answers("m2", 480);
+	phone_answers("m1", 500);
 	phone_answers("m3", 200);
+	phone_answers("m2", 200);
 	keep_count(&o, 1);
-	cr_assert_eq(keep_sent(&o), 6);
+	cr_assert_eq(keep_sent(&o), 8);
 }
 
 E2E_TEST(push, late_answer_says_nothing_of_the_next_message,
@@ -146,6 +148,27 @@ E2E_TEST(push, late_answer_says_nothing_of_the_next_message,
 	phone_answers("m2", 200);
 	keep_count(&o, 0);
 	own_stat_wait(&o, "deferred_retries", 1);
+}
+
+E2E_TEST(push, client_that_is_gone_does_not_slow_down_the_other,
+		"TL-18: it is waited for once, then hardly")
+{
+	unsigned long at;
+	struct sip *m;
+
+	keep_start(&o, "modparam(\"cpm\", \"fork_wait\", 2500)\n");
+	keep_stored(&o, "m1", NULL);
+	keep_stored(&o, "m2", NULL);
+	keep_stored(&o, "m3", NULL);
+	term_register_both(&o);
+	phone_answers("m1", 200);
+	m = keep_at(&o, PHONE);
+	at = m->at;
+	ua_answer(o.ua, m, 200, "");
+	m = keep_at(&o, PHONE);
+	cr_assert_lt(m->at - at, 2000, "%lu ms", m->at - at);
+	ua_answer(o.ua, m, 200, "");
+	keep_count(&o, 0);
 }
 
 E2E_TEST(push, refused_message_ends_with_a_report,
