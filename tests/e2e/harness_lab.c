@@ -122,7 +122,7 @@ static int lab_command(struct lab *lab, const char *const settings[],
 	if(part)
 		argv[n++] = part;
 	argv[n] = NULL;
-	return proc_run(fmt("lab-%s", command), 40000, argv);
+	return proc_run(fmt("lab-%s", command), 75000, argv);
 }
 
 static void lab_up(struct lab *lab, const char *const settings[])

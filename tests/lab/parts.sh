@@ -25,7 +25,8 @@ free_address() { # ADDRESS
 kamailio_spawn() {
 	local part=$1 shm=$2
 	mkdir -p "$RUN/$part"
-	rm -f "$RUN/$part.ctl"
+	# left by one that was killed; as a zombie it would still count as running
+	rm -f "$RUN/$part.ctl" "$RUN/$part.kamailio.pid"
 	spawn "$part" kamailio -f "$CONF/$part.cfg" -P "$RUN/$part.kamailio.pid" \
 		-Y "$RUN/$part" -x "$LAB_KAMAILIO_ALLOC" -m "$shm" -M 16 -DD -E
 }
@@ -99,22 +100,12 @@ cpm_main() {
 	esac
 }
 
-# Parameters of deferred messages that this build of the module has.
+# Parameters of deferred messages.
 cpm_deferral() {
-	local name value
-	while read -r name value; do
-		! grep -qF "$name" "$CPM_BIN/cpm.so" || printf 'modparam("cpm", "%s", %s)\n' "$name" "$value"
-	done <<-END
-	fork_wait $LAB_FORK_WAIT
-	push_settle $LAB_SETTLE_MS
-	push_retries "$LAB_RETRIES"
-	push_permanent $LAB_PERMANENT
-	push_lease $LAB_LEASE_MS
-	defer_lifetime $LAB_LIFETIME
-	defer_notify "$LAB_NOTIFY"
-	direct_delivery $LAB_DIRECT
-	imdn_route "<sip:mark@$CORE_IP:5060;lr;d=orig>"
-	END
+	printf 'modparam("cpm", "%s", %s)\n' fork_wait "$LAB_FORK_WAIT" push_settle "$LAB_SETTLE_MS" \
+		push_retries "\"$LAB_RETRIES\"" push_permanent "$LAB_PERMANENT" push_lease "$LAB_LEASE_MS" \
+		defer_lifetime "$LAB_LIFETIME" defer_notify "\"$LAB_NOTIFY\"" direct_delivery "$LAB_DIRECT" \
+		imdn_route "\"<sip:mark@$CORE_IP:5060;lr;d=orig>\""
 }
 
 # The PF: the operator's own configuration with the lab's values.
