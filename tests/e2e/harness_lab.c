@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,8 +126,19 @@ static int lab_command(struct lab *lab, const char *const settings[],
 	return proc_run(fmt("lab-%s", command), 75000, argv);
 }
 
+/* What a test that is killed leaves of its lab: where the logs are. */
+static void logs_link(const struct lab *lab)
+{
+	const char *link = test_path("lab");
+
+	unlink(link);
+	if(symlink(fmt("%s/log", lab->dir), link) < 0)
+		cr_assert_fail("%s: %s", link, strerror(errno));
+}
+
 static void lab_up(struct lab *lab, const char *const settings[])
 {
+	logs_link(lab);
 	if(lab_command(lab, settings, "up", NULL) != 0)
 		cr_assert_fail("lab %d does not start; see %s and %s/log", lab->n,
 				test_path("*lab-up*"), lab->dir);
@@ -191,6 +203,7 @@ struct lab *lab_shared(void)
 	my.shared = lab_new(lab_number(my.slot, false));
 	if(file_size(mark) > 0
 			&& lab_command(my.shared, NULL, "status", NULL) == 0) {
+		logs_link(my.shared);
 		logs_begin(my.shared);
 		return my.shared;
 	}
@@ -265,6 +278,7 @@ void e2e_finish(void)
 	}
 	if(my.shared)
 		shared_teardown();
+	unlink(test_path("lab"));
 }
 
 /* After a test that failed before its end, all the same. */
@@ -283,6 +297,19 @@ int e2e_slot_shared(int slot)
 					&& file_size(slot_path(slot, "shared")) > 0
 			? lab_number(slot, false)
 			: 0;
+}
+
+/* Nothing is done where no process id is noted: `down` removes them. */
+void e2e_slot_clear(int slot)
+{
+	struct lab *lab = lab_new(lab_number(slot, true));
+	glob_t g;
+
+	if(lab->n > 0 && glob(fmt("%s/run/*.pid", lab->dir), 0, NULL, &g) == 0) {
+		capture(fmt("LAB_DIR=%s %s/tests/lab/lab %d down 2>&1", lab->dir,
+				e2e_root(), lab->n));
+		globfree(&g);
+	}
 }
 
 int e2e_slot_finish(int slot)

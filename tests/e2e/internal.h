@@ -28,6 +28,9 @@ void proc_end_all(void);
 
 /* Shared labs that are still up, by slot: the number, or 0. For the runner. */
 int e2e_slot_shared(int slot);
+/* Stop the own lab of a slot, which a test that crashed or was killed has left.
+ */
+void e2e_slot_clear(int slot);
 /* Check and stop the shared lab of a slot; 0, or -1 with a message printed. */
 int e2e_slot_finish(int slot);
 
