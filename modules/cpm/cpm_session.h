@@ -274,7 +274,7 @@ typedef struct cpm_session
 	bool isf_hint;        /* a client failed in a way that the ISF may mend */
 	uint8_t defer;        /* cpm_defer_state_t */
 	int defer_code;       /* of the relay's refusal, CPM_F_NO */
-	uint32_t lifetime_s;  /* what is left of the sender's limit */
+	uint32_t lifetime_s;  /* how long it may be kept, s */
 	unsigned min_version; /* of a client, while choosing; 0 any */
 	uint64_t fence;       /* of the stored message; CPM_UAS_STORE, _FETCH */
 	uint64_t push_tag;    /* of whoever pushes; CPM_UAS_STORE */

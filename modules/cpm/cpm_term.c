@@ -16,6 +16,7 @@
 #include "cpm_case.h"
 #include "cpm_check.h"
 #include "cpm_clients.h"
+#include "cpm_conf.h"
 #include "cpm_loop.h"
 #include "cpm_req.h"
 #include "cpm_service.h"
@@ -39,6 +40,15 @@ static bool is_gruu(sip_msg_t *msg)
 			&& uri.gr_val.len > 0;
 }
 
+/* How long it may be kept: the least of the sender's limit and ours. */
+static uint32_t lifetime(sip_msg_t *msg)
+{
+	uint32_t s = cpm_check_lifetime(msg);
+	uint32_t max = (uint32_t)cpm_conf.defer_lifetime;
+
+	return s < max ? s : max;
+}
+
 /* Whose it is and who sends it, and how long it may be kept. */
 static const char *find_user(sip_msg_t *msg, cpm_term_req_t *req,
 		char owner[CPM_USER_BUF], char sender[CPM_USER_BUF])
@@ -51,7 +61,7 @@ static const char *find_user(sip_msg_t *msg, cpm_term_req_t *req,
 	/* an address of another kind stays what it is */
 	n = cpm_user_name(cpm_identity_uri(msg), sender);
 	req->sender = n > 0 ? (str){sender, n} : cpm_identity_uri(msg);
-	req->lifetime_s = cpm_check_lifetime(msg);
+	req->lifetime_s = lifetime(msg);
 	req->defer = cpm_req(msg)->defer && req->lifetime_s > 0 && !is_gruu(msg);
 	return NULL;
 }

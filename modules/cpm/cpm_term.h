@@ -20,8 +20,6 @@
 #include "cpm_rcpts.h"
 #include "proto/product.h"
 
-#define CPM_LIFETIME_ANY UINT32_MAX /* the sender has set no limit */
-
 /* What the checks have found of a request; texts are borrowed for the call. */
 typedef struct cpm_term_req
 {
@@ -34,7 +32,7 @@ typedef struct cpm_term_req
 	bool unknown; /* his clients are not known yet, and rcpts is NULL: ask
 				   * cpm_clients_when_known(), then cpm_term_choose() */
 	product_version version; /* the oldest client that may be chosen; 0 any */
-	uint32_t lifetime_s; /* what is left of the sender's limit, from now on */
+	uint32_t lifetime_s;     /* how long it may be kept from now on */
 } cpm_term_req_t;
 
 /**

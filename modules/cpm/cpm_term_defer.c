@@ -84,9 +84,7 @@ static json_t *params(uint64_t id, const struct ask *a)
 	bad |= json_object_set_new(p, "envelope", envelope(a));
 	bad |= json_object_set_new(p, "when", json_string("failed"));
 	bad |= json_object_set_new(p, "wait_ms", json_integer(wait));
-	if(a->lifetime_s != CPM_LIFETIME_ANY)
-		bad |= json_object_set_new(
-				p, "lifetime_s", json_integer(a->lifetime_s));
+	bad |= json_object_set_new(p, "lifetime_s", json_integer(a->lifetime_s));
 	/* he is registered: tried again after a while; else when he registers */
 	if(a->clients && cpm_conf.push)
 		bad |= json_object_set_new(

@@ -136,13 +136,12 @@ static cpm_strs_t *texts(sip_msg_t *msg, const cpm_term_req_t *req)
 
 /* ---- its fan-out ---- */
 
+/* A notification is worth less time than a message. */
 static uint32_t lifetime(const cpm_term_req_t *req, bool imdn)
 {
-	uint32_t s = req->lifetime_s;
-	uint32_t max =
-			(uint32_t)(imdn ? cpm_conf.imdn_lifetime : cpm_conf.defer_lifetime);
+	uint32_t s = req->lifetime_s, max = (uint32_t)cpm_conf.imdn_lifetime;
 
-	return s < max ? s : max;
+	return imdn && max < s ? max : s;
 }
 
 static cpm_fanout_t *build(

@@ -205,6 +205,53 @@ E2E_TEST(term_defer, transmission_to_all_fails,
 	end_refusing();
 }
 
+/* Chunks are acknowledged but the last one. */
+static void takes_all_but_the_last(struct out *c, int status)
+{
+	const struct frame *f;
+
+	while((f = raw_request(c->c, 6000)) != NULL && f->flag == '+')
+		raw_answer(c->c, f, 200);
+	cr_assert(f != NULL && f->flag == '$');
+	raw_answer(c->c, f, status);
+}
+
+E2E_TEST(term_defer, last_chunk_is_refused,
+		"TL-17: a client that has acknowledged all chunks but the last one, "
+		"413 or 481, has not got it: it is stored before the sender's 200")
+{
+	static const int codes[] = {413, 481};
+	struct call *a, *b;
+	struct out phone;
+	char *body = content_make(SIZE);
+	struct raw *in;
+	struct sip *ok;
+	struct pair p;
+
+	begin(NULL, NULL);
+	term_register(&o, PHONE);
+	for(int i = 0; i < 2; i++) {
+		a = term_invite(&o, NULL);
+		b = term_incoming(&o, PHONE);
+		many_accept(b);
+		ok = call_answered(a, 6000);
+		call_ack(a);
+		phone = many_media(o.lab, b);
+		in = many_sender(o.lab, ok, &p);
+		many_send(in, &p, body, 0, SIZE / 2, SIZE);
+		many_send(in, &p, body, SIZE / 2, SIZE, SIZE);
+		takes_all_but_the_last(&phone, codes[i]);
+		cr_assert_eq(raw_status(in, "last0", 10000), 200);
+		cr_assert_eq(json_array_size(stored()), (size_t)i + 1);
+		flow_bye_comes(b, 6000);
+		term_bye(a);
+		raw_close(in);
+		out_free(&phone);
+	}
+	free(body);
+	end();
+}
+
 E2E_TEST(term_defer, client_that_is_slow_takes_the_stored_one,
 		"TL-17 TL-16: the sender is not kept waiting for a slow client; what "
 		"it "
@@ -289,15 +336,22 @@ E2E_TEST(term_defer, incomplete_message_is_not_stored,
 	free(body);
 }
 
+static long long kept_for(json_t *m)
+{
+	return event_number(m, "expires_at") - event_number(m, "received_at");
+}
+
 E2E_TEST(term_defer, lifetime_that_the_sender_gives,
 		"TL-17: Message-Expires 0 is for live clients alone, one "
-		"that is over is for nobody; what is left of it counts")
+		"that is over is for nobody; what is left of it counts, but the "
+		"operator's limit is never passed")
 {
+	static const char *const longer[] = {"Message-Expires: 4000000000\n", NULL};
 	struct call *a;
 	json_t *m;
 	long long left;
 
-	begin(NULL, NULL);
+	begin("modparam(\"cpm\", \"defer_lifetime\", 1000)\n", NULL);
 	term_refused(
 			&o, &(struct invite_opt){.headers = "Message-Expires: 0\n"}, 480);
 	term_refused(&o,
@@ -311,9 +365,16 @@ E2E_TEST(term_defer, lifetime_that_the_sender_gives,
 										 sip_date(-100))});
 	given_to_the_pf(a, SIZE);
 	m = stored_one(SIZE);
-	left = json_integer_value(json_object_get(m, "expires_at"))
-			- json_integer_value(json_object_get(m, "received_at"));
+	left = kept_for(m);
 	cr_assert(left > 480 && left <= 501, "%lld s", left);
+	for(int i = 0; i < 2; i++) {
+		lab_relayctl(o.lab, "deferred", "delete", event_text(m, "ref"), NULL);
+		a = term_invite(&o, &(struct invite_opt){.headers = longer[i]});
+		given_to_the_pf(a, SIZE);
+		m = stored_one(SIZE);
+		left = kept_for(m);
+		cr_assert(left > 980 && left <= 1001, "%lld s", left);
+	}
 	end();
 }
 
