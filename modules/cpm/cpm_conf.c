@@ -11,6 +11,7 @@
 
 #include "../../core/dprint.h"
 #include "../../core/mem/mem.h"
+#include "../../core/parser/parse_rr.h"
 #include "../../core/parser/parse_uri.h"
 #include "proto/ctl.h"
 #include "proto/reginfo.h"
@@ -170,6 +171,23 @@ static int check_uri(const char *name, str *uri, sip_uri_t *out)
 	return -1;
 }
 
+/* A Route header's value, or nothing: what tm could not parse would fail each
+ * request that is to go that way. */
+static int check_route(const char *name, str *v)
+{
+	rr_t *routes = NULL;
+	sip_uri_t uri;
+	int rc = v->len > 0 ? parse_rr_body(v->s, v->len, &routes) : 0;
+
+	for(rr_t *r = routes; r && rc == 0; r = r->next)
+		rc = parse_uri(r->nameaddr.uri.s, r->nameaddr.uri.len, &uri);
+	free_rr(&routes);
+	if(rc < 0)
+		LM_ERR("modparam %s is no Route, as \"<sip:host;lr>\": \"%.*s\"\n",
+				name, STR_FMT(v));
+	return rc < 0 ? -1 : 0;
+}
+
 static int check_numbers(void)
 {
 	int bad = 0;
@@ -224,6 +242,7 @@ static int check_numbers(void)
 	bad |= check_range(
 			"defer_lifetime", cpm_conf.defer_lifetime, 1, 366 * 86400);
 	bad |= check_range("imdn_lifetime", cpm_conf.imdn_lifetime, 1, 366 * 86400);
+	bad |= check_range("push", cpm_conf.push, 0, 1);
 	bad |= check_range("push_settle", cpm_conf.push_settle, 0, 60000);
 	bad |= check_range("push_parallel", cpm_conf.push_parallel, 1, 100000);
 	bad |= check_range("push_lease", cpm_conf.push_lease, 3000, 600000);
@@ -325,7 +344,8 @@ int cpm_conf_check(void)
 {
 	sip_uri_t uri;
 	int bad = check_numbers() | check_words_all() | check_contacts()
-			| check_notify();
+			| check_notify() | check_route("push_route", &cpm_conf.push_route)
+			| check_route("imdn_route", &cpm_conf.imdn_route);
 
 	if(cpm_conf.relay_socket.len < 1
 			|| cpm_conf.relay_socket.len

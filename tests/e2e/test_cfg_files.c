@@ -99,3 +99,77 @@ E2E_TEST(cfg_files, pass_the_check_with_each_switch,
 	RUN("kamailio", "-c", "-A", "WITH_METRICS", "-f", file);
 	RUN("kamailio", "-c", "-A", "CPM_BY_STEPS", "-f", file);
 }
+
+/* A start with these lines behind an operator's file fails; what it says. */
+static const char *says(const char *dir, int n, const char *lines)
+{
+	const char *file = fmt("%s/bad%d.cfg", dir, n);
+	FILE *f = fopen(file, "w");
+	struct proc *p;
+
+	cr_assert(f != NULL);
+	fprintf(f, "include_file \"%s/kamailio.cfg\"\n%s", dir, lines);
+	fclose(f);
+	p = proc_start("kamailio",
+			(const char *const[]){"kamailio", "-f", file, "-DD", "-E", "-x",
+					"fm", "-m", "64", "-P", fmt("%s/bad.pid", dir), "-Y", dir,
+					NULL});
+	cr_assert_neq(proc_wait(p, 20000), 0, "it starts: %s", lines);
+	return proc_stderr(p);
+}
+
+/* Each is lower than those before it, which may be its least. */
+static int value(size_t i)
+{
+	return -1 - (int)i;
+}
+
+E2E_TEST(cfg_files, bad_values_are_named_and_stop_the_start,
+		"every number out of its range and every word at once; then one by "
+		"one what is parsed")
+{
+	static const char *const numbers[] = {"relay_timeout",
+			"relay_reconnect_min", "relay_reconnect_max", "relay_queue",
+			"hash_size", "min_se", "session_expires", "ring_timeout",
+			"ring_spare", "switch_timeout", "max_message", "pager_limit",
+			"authorised", "version_required", "clock_skew", "anonymity",
+			"list_anonymity", "interworking", "defer", "max_recipients",
+			"exploder_parallel", "exploder_window", "exploder_wait",
+			"rewrite_cpim_to", "direct_delivery", "notify_list_max",
+			"subscribe_min", "subscribe_max", "subscribe_default",
+			"contacts_unknown", "contacts_max_users", "contacts_max_clients",
+			"reg_expires", "reg_wait", "reg_retry", "fork_wait",
+			"defer_lifetime", "imdn_lifetime", "push", "push_settle",
+			"push_parallel", "push_lease", "push_permanent", "msrp_idle"};
+	static const char *const words[] = {"exploder_answer", "isf_mode",
+			"contacts", "defer_notify", "relay_owner", "outbound_proxy",
+			"reg_route", "msrp_transport", "push_route", "imdn_route"};
+	static const char *const parsed[][2] = {{"push_retries", "5 ten"},
+			{"deferred_uri", "x"}, {"min_client_version", "two"},
+			{"trusted_peers", "nobody"}, {"isf_uri", "x"},
+			{"exploder_uri", "x"}, {"direction_prefix", "a b"},
+			{"loop_header", "a b"}, {"instance", "a b"}, {"error_info", "a b"}};
+	struct lab *lab = lab_own("LAB_WITHOUT=core cpm relay isf", NULL);
+	const char *dir = copy(lab), *lines = "", *said;
+
+	for(size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		lines = fmt("%smodparam(\"cpm\", \"%s\", %d)\n", lines, numbers[i],
+				value(i));
+	for(size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		lines = fmt("%smodparam(\"cpm\", \"%s\", \"a b\")\n", lines, words[i]);
+	said = says(dir, 0, lines);
+	for(size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		cr_assert(strstr(said, fmt("modparam %s is %d,", numbers[i], value(i)))
+						!= NULL,
+				"%s: %s", numbers[i], said);
+	for(size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		cr_assert(strstr(said, fmt("modparam %s ", words[i])) != NULL, "%s: %s",
+				words[i], said);
+	for(size_t i = 0; i < sizeof(parsed) / sizeof(*parsed); i++) {
+		said = says(dir, (int)i + 1,
+				fmt("modparam(\"cpm\", \"%s\", \"%s\")\n", parsed[i][0],
+						parsed[i][1]));
+		cr_assert(strstr(said, fmt("modparam %s", parsed[i][0])) != NULL,
+				"%s: %s", parsed[i][0], said);
+	}
+}
