@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "../../core/dprint.h"
-#include "../../core/mem/mem.h"
 #include "../../core/mem/shm_mem.h"
 #include "cpm_clients.h"
 #include "cpm_conf.h"
 #include "cpm_req.h"
+#include "cpm_term_rcpts.h"
 #include "cpm_trust.h"
 #include "proto/cpim.h"
 
@@ -156,52 +156,6 @@ void cpm_direct_who_free(cpm_direct_who_t *w)
 
 /* ---- which ---- */
 
-/* One client becomes a recipient; false: no memory. Texts are borrowed from
- * the target. */
-static bool take(
-		const cpm_clients_t *c, unsigned i, cpm_target_t *t, cpm_rcpt_in_t *out)
-{
-	memset(out, 0, sizeof(*out));
-	if(cpm_client_target(c, i, t) < 0)
-		return false;
-	out->uri = t->ruri;
-	out->headers = t->lines;
-	if(t->direct) {
-		out->routes = t->routes;
-		out->next_hop = t->next_hop.len > 0 ? t->next_hop : t->ruri;
-		out->sock = t->sock;
-	}
-	return true;
-}
-
-static cpm_rcpts_t *collect(const cpm_clients_t *c, unsigned n)
-{
-	cpm_rcpt_in_t *v = pkg_malloc(n * sizeof(*v));
-	cpm_target_t *t = pkg_malloc(n * sizeof(*t));
-	cpm_rcpts_t *r = NULL;
-	unsigned k = 0, targets = 0;
-
-	if(t)
-		memset(t, 0, n * sizeof(*t));
-	for(unsigned i = 0; v && t && i < c->n && k < n; i++) {
-		if(!c->v[i].chosen)
-			continue;
-		targets = k + 1;
-		if(!take(c, i, &t[k], &v[k]))
-			break;
-		k++;
-	}
-	if(k > 0)
-		r = cpm_rcpts_make(v, k);
-	for(unsigned i = 0; i < targets; i++)
-		cpm_client_target_free(&t[i]);
-	if(v)
-		pkg_free(v);
-	if(t)
-		pkg_free(t);
-	return r;
-}
-
 cpm_rcpts_t *cpm_direct_choose(const cpm_direct_who_t *w)
 {
 	cpm_except_t ex = {.instance = cpm_strs_get(w->texts, W_INSTANCE),
@@ -217,12 +171,9 @@ cpm_rcpts_t *cpm_direct_choose(const cpm_direct_who_t *w)
 	if(cpm_clients_get(&who, &c) < 0)
 		return NULL;
 	n = cpm_clients_choose(c, w->what, w->min_version, &ex);
-	if(n > 0) {
-		r = collect(c, n);
-		if(r == NULL)
-			LM_ERR("no memory for copies to the %u other clients of %.*s\n", n,
-					STR_FMT(&who));
-	}
+	if(n > 0 && cpm_term_rcpts(c, &r) < 0)
+		LM_ERR("no memory for copies to the %u other clients of %.*s\n", n,
+				STR_FMT(&who));
 	cpm_clients_free(&c);
 	return r;
 }
