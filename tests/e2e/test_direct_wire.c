@@ -227,6 +227,31 @@ E2E_TEST(direct_wire, copies_end_with_a_message_that_nobody_has,
 	cr_assert_eq(lab_stat(lab, "direct_taken"), 0);
 }
 
+E2E_TEST(direct_wire, recipient_who_hangs_up_ends_the_copies,
+		"OL-26 OL-28/part: nobody has taken it: the sender learns it by MSRP, "
+		"the copy's client is hung up")
+{
+	struct sending s;
+	struct out tablet;
+	struct call *c;
+	size_t n;
+
+	send_begin(&s);
+	n = strlen(s.body);
+	many_send(s.in, &s.p, s.body, 0, n / 2, n);
+	out_take(&s.carol, n / 2);
+	c = call_incoming_as(ua, "INVITE " BOB, 6000);
+	many_accept(c);
+	tablet = many_media(lab, c);
+	call_request(s.b, "BYE", "", "");
+	ua_wait(ua, "200/BYE", s.b->call_id, 6000);
+	flow_bye_comes(s.a, 6000);
+	flow_bye_comes(c, 6000);
+	out_free(&tablet);
+	send_end(&s);
+	cr_assert_eq(lab_stat(lab, "direct_taken"), 0);
+}
+
 E2E_TEST(direct_wire, relay_that_dies_ends_the_copies,
 		"OL-28/part: BYE to all three, no shared memory is lost")
 {

@@ -274,6 +274,24 @@ Test(reginfo, more_than_the_maxima_is_refused)
 	free(long_one);
 }
 
+/* Elements within elements, as many as fit, where a text should be. */
+Test(reginfo, nested_as_deep_as_it_fits_is_refused)
+{
+	static const char head[] =
+			"<reginfo version=\"0\" state=\"full\"><registration "
+			"aor=\"sip:b@x\" id=\"1\" state=\"active\"><contact id=\"1\" "
+			"state=\"active\"><uri>";
+	size_t n = sizeof(head) - 1, room = REGINFO_BYTES_MAX - 1;
+	char *xml = malloc(room + 1);
+
+	memcpy(xml, head, n);
+	for(; n + 3 <= room; n += 3)
+		memcpy(xml + n, "<a>", 3);
+	xml[n] = '\0';
+	cr_assert_eq(error_of(xml), REGINFO_XML);
+	free(xml);
+}
+
 static void feed(struct slice in)
 {
 	struct reginfo r;
