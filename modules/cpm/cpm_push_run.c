@@ -369,8 +369,7 @@ static void on_pushed(const cpm_term_pushed_t *r)
 	cpm_push_t *p;
 
 	if(!r->delivered) {
-		cpm_push_answered(
-				r->tag, false, true, r->code, cpm_fanout_lasting(r->code));
+		cpm_push_answered(r->tag, false, true, r->code, r->lasting);
 		return;
 	}
 	p = cpm_push_lock(r->tag);

@@ -81,6 +81,7 @@ typedef struct cpm_term_pushed
 	uint64_t fence;
 	bool delivered; /* a client has all of it: the relay has settled that */
 	int code;       /* else: lowest failure of a client, SIP status */
+	bool lasting;   /* and every client has refused the message itself */
 } cpm_term_pushed_t;
 
 /**

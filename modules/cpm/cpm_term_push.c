@@ -14,6 +14,7 @@
 #include "cpm_b2b.h"
 #include "cpm_b2b_in.h"
 #include "cpm_conf.h"
+#include "cpm_fanout.h"
 #include "cpm_hdr.h"
 #include "cpm_link.h"
 #include "cpm_stats.h"
@@ -151,6 +152,17 @@ int cpm_term_push(const cpm_term_push_t *m, cpm_rcpts_t *rcpts)
 	return 0;
 }
 
+/* Have all of them refused the message for good? One that was away, or has not
+ * answered, may take it yet. */
+static bool all_lasting(const cpm_session_t *s)
+{
+	for(unsigned i = 0; i < s->n_dlv; i++)
+		if(s->dlv[i].state != CPM_V_FAILED
+				|| !cpm_fanout_lasting(s->dlv[i].code))
+			return false;
+	return s->n_dlv > 0;
+}
+
 void cpm_push_over(uint64_t id)
 {
 	cpm_session_t *s = cpm_session_lock(id);
@@ -164,6 +176,7 @@ void cpm_push_over(uint64_t id)
 		r.fence = s->fence;
 		r.delivered = s->n_done > 0;
 		r.code = s->fail_code;
+		r.lasting = all_lasting(s);
 	}
 	if(s)
 		cpm_session_unlock(s);

@@ -49,6 +49,7 @@ static struct call *begin(const char *headers)
 
 	term_start(&o,
 			"modparam(\"cpm\", \"push_settle\", 100)\n"
+			"modparam(\"cpm\", \"push_permanent\", 1)\n"
 			"modparam(\"cpm\", \"push_retries\", \"1 1 2\")\n");
 	relay = (struct rig){.ip = o.lab->pf_ip, .sock = o.lab->relay_sock};
 	ctl = ctl_hello_fd(&relay);
@@ -103,7 +104,8 @@ E2E_TEST(term_push, client_that_registers_gets_it,
 }
 
 E2E_TEST(term_push, one_of_two_clients_is_enough,
-		"TL-18/part: both are tried; the one that takes it decides")
+		"TL-18/part: both are tried; the one that takes it decides; as long "
+		"as one is only away, a refusal of the other one is not the end")
 {
 	struct call *b, *c;
 	struct out out;
@@ -112,7 +114,11 @@ E2E_TEST(term_push, one_of_two_clients_is_enough,
 	term_register_both(&o);
 	b = pushed(PHONE);
 	c = pushed(TABLET);
-	term_refuse(b, 486);
+	term_refuse(b, 415);
+	term_refuse(c, 480);
+	b = pushed(PHONE);
+	c = pushed(TABLET);
+	term_refuse(b, 415);
 	many_accept(c);
 	out = many_media(o.lab, c);
 	out_takes(&out, body, SIZE);
