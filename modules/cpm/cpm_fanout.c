@@ -39,6 +39,11 @@ int cpm_fanout_init(void)
 	return 0;
 }
 
+void cpm_fanout_exit(void)
+{
+	table = NULL;
+}
+
 cpm_fanout_t *cpm_fanout_new(uint64_t id, cpm_rcpts_t **rcpts, unsigned room)
 {
 	unsigned n = *rcpts ? (*rcpts)->n : room;
@@ -81,9 +86,12 @@ void cpm_fanout_add(cpm_fanout_t *f)
 
 cpm_fanout_t *cpm_fanout_lock(uint64_t id)
 {
-	struct slot *s = slot_of(id);
+	struct slot *s;
 	cpm_fanout_t *f;
 
+	if(table == NULL)
+		return NULL;
+	s = slot_of(id);
 	lock_get(&s->lock);
 	for(f = s->first; f; f = f->next)
 		if(f->id == id)

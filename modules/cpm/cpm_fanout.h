@@ -129,6 +129,10 @@ typedef struct cpm_fanout
 /* Make the table, name our sender to the pace; in mod_init: 0 or -1. */
 int cpm_fanout_init(void);
 
+/* In mod_destroy: tm ends its transactions after it, and their callbacks find
+ * nothing more. The memory goes with the process. */
+void cpm_fanout_exit(void);
+
 /* A fan-out in no table yet; it takes rcpts over, on success only. *rcpts may
  * be NULL: nobody to send to, or room for so many who are not known yet. */
 cpm_fanout_t *cpm_fanout_new(uint64_t id, cpm_rcpts_t **rcpts, unsigned room);

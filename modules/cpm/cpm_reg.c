@@ -351,4 +351,5 @@ const cpm_clients_src_t cpm_reg_src = {
 		.get = get,
 		.when_known = when_known,
 		.slow_tick = tick,
+		.destroy = cpm_reg_table_exit,
 };

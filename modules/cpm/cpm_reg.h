@@ -99,6 +99,9 @@ static inline str cpm_reg_name(cpm_reg_t *r)
 /* Before the fork: 0 or -1. */
 int cpm_reg_table_init(void);
 
+/* In mod_destroy, as cpm_fanout_exit(). */
+void cpm_reg_table_exit(void);
+
 /**
  * The record of that name or of one that it is a further identity of, its slot
  * locked.

@@ -41,6 +41,11 @@ int cpm_reg_table_init(void)
 	return cpm_alias_init();
 }
 
+void cpm_reg_table_exit(void)
+{
+	table = NULL;
+}
+
 static unsigned slot_number(const str *name)
 {
 	return (unsigned)(cpm_id_hash(name->s, (size_t)name->len) % SLOTS);

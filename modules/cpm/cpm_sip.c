@@ -126,6 +126,7 @@ int cpm_sip_child_init(int rank)
 void cpm_sip_destroy(void)
 {
 	cpm_clients_destroy();
+	cpm_fanout_exit();
 	cpm_session_exit();
 }
 

@@ -251,6 +251,23 @@ E2E_TEST(push, killed_pf_pushes_again,
 	keep_count(&o, 0);
 }
 
+E2E_TEST(push, stopped_pf_ends_cleanly_with_work_under_way,
+		"the other modules' ends, as usrloc's, come after ours: a push, a "
+		"pager message and an INVITE at the client")
+{
+	keep_start(&o, NULL);
+	keep_stored(&o, "m1", NULL);
+	term_register(&o, PHONE);
+	keep_at(&o, PHONE);
+	keep_send(&o, NULL, keep_body("m2", NULL));
+	keep_at(&o, PHONE);
+	term_invite(&o, NULL);
+	term_incoming(&o, PHONE);
+	proc_signal(o.pf, SIGTERM);
+	cr_assert_eq(proc_wait(o.pf, 8000), 0);
+	keep_count(&o, 1);
+}
+
 E2E_TEST(push, killed_relay_is_told_afterwards,
 		"TL-18: kill -9 of the relay while a client has it: settled when it "
 		"is back")

@@ -4,6 +4,7 @@
  * refused subscriptions, NOTIFYs that come too early, twice, out of order, torn
  * or far too large. RFC 3680, RFC 6665.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,21 @@ E2E_TEST(reg_bad, message_waits_for_the_first_notify_but_not_for_ever,
 	cr_assert_eq(keep_sent(&o), 2);
 }
 
+#define REG_MODE "modparam(\"cpm\", \"contacts\", \"reg\")\n"
+
+/* The core's REGISTER for bob, to a PF of own_start(). */
+static void third(struct own *o)
+{
+	ua_send(o->ua,
+			fmt("REGISTER sip:as@%s:5060 SIP/2.0\n"
+				"Via: SIP/2.0/UDP %s:5060;branch=z9hG4bKthird\n"
+				"Max-Forwards: 70\nFrom: <sip:%s:5060>;tag=t\nTo: <" BOB ">\n"
+				"Call-ID: third@test\nCSeq: 1 REGISTER\n"
+				"Contact: <sip:%s:5060>\nExpires: 600\n"
+				"Content-Length: 0\n\n",
+					o->lab->pf_ip, ua_ip(o->ua), ua_ip(o->ua), ua_ip(o->ua)));
+}
+
 E2E_TEST(reg_bad, stranger_tells_nothing_of_a_user,
 		"TL-07/part: a third-party REGISTER of whoever is no trusted peer; his "
 		"Contact would be asked where the user's clients are")
@@ -93,19 +109,25 @@ E2E_TEST(reg_bad, stranger_tells_nothing_of_a_user,
 	struct own o;
 
 	own_start(&o,
-			"modparam(\"cpm\", \"contacts\", \"reg\")\n"
-			"modparam(\"cpm\", \"trusted_peers\", \"192.0.2.1\")\n",
+			REG_MODE "modparam(\"cpm\", \"trusted_peers\", \"192.0.2.1\")\n",
 			"");
-	ua_send(o.ua,
-			fmt("REGISTER sip:as@%s:5060 SIP/2.0\n"
-				"Via: SIP/2.0/UDP %s:5060;branch=z9hG4bKthird\n"
-				"Max-Forwards: 70\nFrom: <sip:%s:5060>;tag=t\nTo: <" BOB ">\n"
-				"Call-ID: third@test\nCSeq: 1 REGISTER\n"
-				"Contact: <sip:%s:5060>\nExpires: 600\n"
-				"Content-Length: 0\n\n",
-					o.lab->pf_ip, ua_ip(o.ua), ua_ip(o.ua), ua_ip(o.ua)));
+	third(&o);
 	ua_wait(o.ua, "403/REGISTER", "third@test", 6000);
 	cr_assert_eq(lab_stat(o.lab, "reg_subscribes"), 0);
+}
+
+E2E_TEST(reg_bad, stopped_pf_ends_cleanly_while_it_asks,
+		"a SUBSCRIBE without an answer, and a message that waits for it")
+{
+	struct own o;
+
+	own_start(&o, REG_MODE "modparam(\"cpm\", \"reg_wait\", 10000)\n", "");
+	third(&o);
+	ua_wait(o.ua, "SUBSCRIBE " BOB, NULL, 6000);
+	keep_send(&o, NULL, keep_body("m1", NULL));
+	own_stat_wait(&o, "messages_term_pager", 1);
+	proc_signal(o.pf, SIGTERM);
+	cr_assert_eq(proc_wait(o.pf, 8000), 0);
 }
 
 E2E_TEST(reg_bad, fork_of_a_subscription_is_not_wanted,
