@@ -37,9 +37,10 @@ char *xstrndup(const char *p, size_t n)
 	return s;
 }
 
-void buf_pool_init(struct buf_pool *pool, uint64_t *bytes_gauge)
+void buf_pool_init(
+		struct buf_pool *pool, uint64_t *bytes_gauge, uint64_t *kept_gauge)
 {
-	*pool = (struct buf_pool){.bytes = bytes_gauge};
+	*pool = (struct buf_pool){.bytes = bytes_gauge, .kept = kept_gauge};
 }
 
 void buf_pool_destroy(struct buf_pool *pool)

@@ -40,9 +40,11 @@ struct buf_pool
 	struct buf *spare;
 	unsigned n_spare;
 	uint64_t *bytes; /* gauge: bytes of all buffers */
+	uint64_t *kept;  /* gauge: of them, those that kept messages hold */
 };
 
-void buf_pool_init(struct buf_pool *pool, uint64_t *bytes_gauge);
+void buf_pool_init(
+		struct buf_pool *pool, uint64_t *bytes_gauge, uint64_t *kept_gauge);
 void buf_pool_destroy(struct buf_pool *pool);
 
 /* A read buffer of BUF_BYTES with one reference; never NULL (aborts). */

@@ -298,7 +298,8 @@ void conn_finish(struct conn *c)
 
 void net_init(struct net *net)
 {
-	buf_pool_init(&net->pool, &net->stats->buffer_bytes);
+	buf_pool_init(&net->pool, &net->stats->buffer_bytes,
+			&net->stats->spool_memory_bytes);
 	wheel_init(&net->wheel, net->loop, (void (*)(void *))net_flush, net);
 	net->dirty = NULL;
 	net->head = NULL;

@@ -171,6 +171,7 @@ bool message_spool(struct message *m)
 /* More than memory may hold of a kept message: to disk with it. */
 static void keep_more(struct message *m)
 {
+	m->spool.memory = spool_memory_now(m->in->session->w);
 	if(m->spool.file == NULL && spool_weight(&m->spool) > m->spool.memory
 			&& !message_spool(m)) {
 		message_fail(m, 413);

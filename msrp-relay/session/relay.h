@@ -46,9 +46,10 @@ struct relay_conf
 	int connect_ms;     /* TCP and TLS set-up */
 	int bind_ms;        /* connection without a first valid request */
 	int drain_ms;
-	const char *spool_dir;    /* of kept messages; NULL = memory only */
-	uint64_t spool_memory;    /* bytes of a kept message in memory */
-	uint64_t spool_max_bytes; /* in all files together */
+	const char *spool_dir;     /* of kept messages; NULL = memory only */
+	uint64_t spool_memory;     /* bytes of a kept message in memory */
+	uint64_t spool_max_memory; /* of all of them; then to disk at once */
+	uint64_t spool_max_bytes;  /* in all files together */
 };
 
 enum relay_rc

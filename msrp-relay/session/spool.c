@@ -30,8 +30,13 @@ static struct piece *nth(const struct spool *sp, uint64_t number)
 	return &sp->ring[i & (sp->cap - 1)];
 }
 
+/* Pieces of one buffer lie behind each other: it is held by the last. */
 static void drop_first(struct spool *sp)
 {
+	const struct buf *b = sp->ring[sp->head].b;
+
+	if(spool_keeps(sp) && (sp->count == 1 || nth(sp, sp->first + 1)->b != b))
+		spool_lets_go(b);
 	buf_unref(&sp->ring[sp->head].b);
 	sp->head = (sp->head + 1) & (sp->cap - 1);
 	sp->first++;
@@ -109,6 +114,8 @@ bool spool_add(struct spool *sp, struct buf *b, const char *p, size_t n,
 		buf_unref(&b);
 		return false;
 	}
+	if(spool_keeps(sp) && (last == NULL || last->b != b))
+		spool_holds(b);
 	if(sp->count == sp->cap)
 		grow(sp);
 	*nth(sp, sp->first + sp->count++) = (struct piece){

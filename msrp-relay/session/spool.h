@@ -29,6 +29,10 @@ struct spool_file;
 /* What is read from a file at once; aligned, so that legs share it. */
 #define SPOOL_BLOCK (64 * 1024)
 
+/* What a kept message has in memory when all of them together have as much as
+ * they may: less is not worth a file. */
+#define SPOOL_LITTLE (16 * 1024)
+
 /* Blocks that one reader may have at a time. */
 #define SPOOL_AHEAD 2
 
@@ -84,6 +88,18 @@ struct spool_reader
 static inline bool spool_keeps(const struct spool *sp)
 {
 	return sp->memory > 0;
+}
+
+/* A kept message holds a buffer, or no more: for the gauge, and so for the
+ * limit of all of them. */
+static inline void spool_holds(const struct buf *b)
+{
+	stat_put(b->pool->kept, *b->pool->kept + b->cap);
+}
+
+static inline void spool_lets_go(const struct buf *b)
+{
+	stat_put(b->pool->kept, *b->pool->kept - b->cap);
 }
 
 /* memory: 0 = nothing is kept. *sp may hold anything. */
@@ -153,6 +169,8 @@ struct spool_events
  */
 void spool_file_open(struct spool *sp, struct worker *w, const char *dir,
 		const struct spool_events *ev);
+/* Bytes of a kept message that may be in memory as things are. */
+size_t spool_memory_now(const struct worker *w);
 /* Something has been added: write when it is worth while. */
 void spool_file_write(struct spool *sp);
 /* Bytes that are in memory alone. */

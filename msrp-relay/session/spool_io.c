@@ -158,6 +158,7 @@ static void block_free(struct spool_file *f, struct spool_block *bl)
 	while(*at != bl)
 		at = &(*at)->next;
 	*at = bl->next;
+	spool_lets_go(bl->b);
 	buf_unref(&bl->b);
 	free(bl);
 }
@@ -224,6 +225,18 @@ void spool_file_open(struct spool *sp, struct worker *w, const char *dir,
 	f->fd = -1;
 	sp->file = f;
 	stat_add(&w->stats, spool_files, 1);
+}
+
+/* Each worker has its share of the limit. */
+static bool memory_is_full(const struct worker *w)
+{
+	return w->stats.spool_memory_bytes
+			>= w->conf->spool_max_memory / (uint64_t)w->conf->workers;
+}
+
+size_t spool_memory_now(const struct worker *w)
+{
+	return memory_is_full(w) ? SPOOL_LITTLE : (size_t)w->conf->spool_memory;
 }
 
 uint64_t spool_file_written(const struct spool *sp)
@@ -322,11 +335,11 @@ static void attach(struct spool_block *bl, struct spool_reader *r)
 static void blocks_trim(struct spool_file *f)
 {
 	struct spool_block *bl, *next;
-	int kept = 0;
+	int kept = 0, most = memory_is_full(f->w) ? 0 : BLOCKS_KEPT;
 
 	for(bl = f->blocks; bl; bl = next) {
 		next = bl->next;
-		if(!bl->reading && bl->b->refs == 1 && ++kept > BLOCKS_KEPT)
+		if(!bl->reading && bl->b->refs == 1 && ++kept > most)
 			block_free(f, bl);
 	}
 }
@@ -378,6 +391,7 @@ static struct spool_block *block_new(struct spool_file *f, uint64_t at)
 		bl->n = (size_t)(f->written - bl->at);
 	bl->b = buf_new(&f->w->net.pool, SPOOL_BLOCK);
 	bl->b->shared = true;
+	spool_holds(bl->b);
 	bl->reading = true;
 	bl->next = f->blocks;
 	f->blocks = bl;

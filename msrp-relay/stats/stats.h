@@ -60,6 +60,7 @@
 	STAT(reader_stops_total, counter,                                          \
 			"times a reader was stopped for a slower writer")                  \
 	STAT(buffer_bytes, gauge, "bytes of message buffers")                      \
+	STAT(spool_memory_bytes, gauge, "of them, those of kept messages")         \
 	STAT(spool_files, gauge, "kept messages that are on disk")                 \
 	STAT(spool_bytes, gauge, "bytes of them on disk")                          \
 	STAT(spool_written_bytes_total, counter, "bytes written to the spool")     \

@@ -270,6 +270,36 @@ E2E_TEST(relay_spool, content_waits_for_the_disk_and_arrives, "")
 	free(p);
 }
 
+E2E_TEST(relay_spool, many_messages_share_one_limit_of_memory, "")
+{
+	struct rig *r = rig_start("spool_max_memory = 1MiB\n");
+	int c = ctl_hello_fd(r), many = 40;
+	size_t n = 200000;
+	char *p = content_make(n);
+	struct out o;
+
+	/* Each alone would be in memory. */
+	for(int i = 0; i < many; i++) {
+		cr_assert_eq(ctl_code(content_open(c, fmt("c%d", i), n, "")), 0);
+		content_put_all(c, fmt("c%d", i), p, n, 32768);
+	}
+	cr_assert_gt(rig_stat(r, "spool_files"), many / 2);
+	cr_assert_lt(rig_stat(r, "spool_memory_bytes"), 3 << 20);
+	/* The first is in memory, the last on disk. */
+	o = out_add(r, c, "c0", "1");
+	out_takes(&o, p, n);
+	out_free(&o);
+	o = out_add(r, c, fmt("c%d", many - 1), "1");
+	out_takes(&o, p, n);
+	out_free(&o);
+	cr_assert_gt(rig_stat(r, "spool_read_bytes_total"), n / 2);
+	for(int i = 0; i < many; i++)
+		ctl_call(c, "session.close", fmt("{'session':'c%d','abort':true}", i));
+	rig_stat_wait(r, "spool_files", 0);
+	rig_stat_wait(r, "spool_memory_bytes", 0);
+	free(p);
+}
+
 E2E_TEST(relay_spool, nothing_is_left_by_a_daemon_that_was_killed, "")
 {
 	const char *stale, *other;

@@ -106,11 +106,11 @@ Test(wheel, does_not_mix_up_turns)
 
 Test(buf, is_used_again_when_nobody_refers_to_it)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, kept = 0;
 	struct buf_pool pool;
 	struct buf *a, *b, *c;
 
-	buf_pool_init(&pool, &bytes);
+	buf_pool_init(&pool, &bytes, &kept);
 	a = buf_get(&pool);
 	a->used = 17;
 	b = buf_ref(a);
@@ -130,11 +130,11 @@ Test(buf, is_used_again_when_nobody_refers_to_it)
 
 Test(buf, keeps_no_more_than_a_few_spares)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = 0, kept = 0;
 	struct buf_pool pool;
 	struct buf *b[BUF_SPARE_MAX + 3], *odd;
 
-	buf_pool_init(&pool, &bytes);
+	buf_pool_init(&pool, &bytes, &kept);
 	odd = buf_new(&pool, 100);
 	for(unsigned i = 0; i < BUF_SPARE_MAX + 3; i++)
 		b[i] = buf_get(&pool);

@@ -11,12 +11,12 @@
 #include "session/spool.h"
 
 static struct buf_pool pool;
-static uint64_t bytes;
+static uint64_t bytes, kept;
 static struct spool spool;
 
 static void begin(size_t memory)
 {
-	buf_pool_init(&pool, &bytes);
+	buf_pool_init(&pool, &bytes, &kept);
 	spool_init(&spool, memory);
 }
 
@@ -25,6 +25,7 @@ static void end(void)
 	spool_free(&spool);
 	buf_pool_destroy(&pool);
 	cr_assert_eq(bytes, 0, "%zu bytes of buffers are left", (size_t)bytes);
+	cr_assert_eq(kept, 0);
 }
 
 /* Content as it comes: a read buffer that somebody fills and lets go. */
@@ -110,6 +111,29 @@ Test(spool, small_pieces_are_gathered_unless_a_chunk_ends_or_one_was_passed)
 	cr_assert(add("e", true, 1));
 	cr_assert_str_eq(seen(&r, 4), "e");
 	spool_leave(&spool, &r, 4);
+	end();
+}
+
+Test(spool, the_memory_of_what_is_kept_is_known_by_its_buffers)
+{
+	char text[300];
+
+	begin(64);
+	add("abc", false, 0);
+	add("defg", false, 0);
+	cr_assert_eq(kept, 7);
+	/* The second gathering buffer has room for the third piece. */
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	add(text, true, 0);
+	spool_chunk_end(&spool);
+	add(text, true, 0);
+	cr_assert_eq(kept, 7 + 16 * 1024);
+	end();
+	/* What is not kept does not count. */
+	begin(0);
+	add("abc", false, 1);
+	cr_assert_eq(kept, 0);
 	end();
 }
 
