@@ -6,6 +6,7 @@
  * after its row. What a crash leaves between is a file without a row, which
  * store_sweep.c removes.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -82,6 +83,34 @@ static int lock_dir(struct store *s, const char *path)
 	return rc;
 }
 
+/* The clean-up removes bodies that no row names. With a database that is made
+ * anew these would be all of them: then somebody has lost store.db. */
+static int check_database(struct store *s)
+{
+	struct dirent *e = NULL;
+	char path[4096];
+	DIR *d;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/store.db", s->conf->dir);
+	if(access(path, F_OK) == 0 || errno != ENOENT)
+		return 0;
+	fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if(d == NULL)
+		return -errno;
+	do
+		e = readdir(d);
+	while(e && e->d_name[0] == '.');
+	closedir(d);
+	if(e == NULL)
+		return 0;
+	log_error("store_dir %s: there are bodies, but no store.db: restore it, "
+			  "or move bodies/ away to begin with an empty store",
+			s->conf->dir);
+	return -ENOTEMPTY;
+}
+
 int store_dir_open(struct store *s)
 {
 	const char *dir = s->conf->dir;
@@ -101,9 +130,11 @@ int store_dir_open(struct store *s)
 		s->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		rc = s->dir_fd < 0 ? -errno : store_dir_sync(dir);
 	}
+	if(rc == 0)
+		rc = check_database(s);
 	if(rc == -EBUSY)
 		log_error("store_dir %s: another msrp-relay uses it", dir);
-	else if(rc < 0)
+	else if(rc < 0 && rc != -ENOTEMPTY)
 		log_error("store_dir %s: %s", dir, strerror(-rc));
 	return rc;
 }
