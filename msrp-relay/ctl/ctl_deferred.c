@@ -180,7 +180,7 @@ static void body_open(void *arg, int rc, struct store_body *body, uint64_t size)
 static void answer_claim(struct ctl_request *rq, const struct store_message *m,
 		const struct store_result *res)
 {
-	int64_t now = deferred_now();
+	int64_t now = deferred_now(rq);
 	json_t *o = deferred_json(m, now);
 	json_t *answer = json_pack(
 			"{s:o, s:I}", "message", o, "pending", (json_int_t)res->count);
@@ -227,7 +227,7 @@ static void was_claimed(void *arg, int rc, const struct store_result *res)
 	}
 	o = json_pack("{s:n, s:I}", "message", "pending", (json_int_t)res->count);
 	if(res->next_at != STORE_NEVER) {
-		int64_t wait = res->next_at - deferred_now();
+		int64_t wait = res->next_at - deferred_now(rq);
 		json_object_set_new(o, "next_ms", json_integer(wait > 0 ? wait : 0));
 	}
 	/* With `any` all of his can be had, unless one is under way. */

@@ -53,12 +53,10 @@ json_t *deferred_envelope(const char *text);
 /* What its wrapper says it is: of a body that is at hand. */
 bool deferred_is_imdn(const struct store_message *m, const void *body);
 
-static inline int64_t deferred_now(void)
+/* Now, by the clock of the store that has answered. */
+static inline int64_t deferred_now(const struct ctl_request *rq)
 {
-	uv_timeval64_t t;
-
-	uv_gettimeofday(&t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_usec / 1000;
+	return store_now(rq->client->server->store);
 }
 
 #endif

@@ -28,7 +28,7 @@ static bool may_go(
 static void listed(void *arg, int rc, const struct store_result *res)
 {
 	struct ctl_request *rq = arg;
-	int64_t now = deferred_now();
+	int64_t now = deferred_now(rq);
 	size_t bytes = 0;
 	json_t *list, *o;
 	int i;
@@ -89,12 +89,12 @@ static void shown(void *arg, int rc, const struct store_result *res)
 		return;
 	}
 	m = &res->messages[0];
-	o = deferred_json(m, deferred_now());
+	o = deferred_json(m, deferred_now(rq));
 	json_object_set_new(o, "envelope", deferred_envelope(m->envelope));
 	json_object_set_new(o, "key", deferred_string(m->key));
 	json_object_set_new(o, "fence", json_integer((json_int_t)m->fence));
 	if(m->lease_until > 0) {
-		int64_t left = m->lease_until - deferred_now();
+		int64_t left = m->lease_until - deferred_now(rq);
 		json_object_set_new(o, "lease_ms", json_integer(left > 0 ? left : 0));
 	}
 	ctl_answer(rq, o);

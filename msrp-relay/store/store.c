@@ -237,13 +237,12 @@ static void *run(void *arg)
 			break;
 		if(!store_is_available(s) && store_mono() >= s->retry_at)
 			store_connect(s);
-		if(first) {
+		if(first)
 			store_batch_run(s, first);
-			hear(s);
-			continue;
-		}
-		store_upkeep(s);
+		store_upkeep(s); /* also when there is always a job */
 		hear(s);
+		if(first)
+			continue;
 		busy = store_is_available(s) && store_sweep_step(s);
 		sleep_until_needed(s, busy ? SWEEP_MS : IDLE_MS);
 	}

@@ -168,6 +168,10 @@ void store_close(struct store **s);
 /* Can jobs succeed at the moment? Any thread. */
 bool store_is_available(const struct store *s);
 
+/* The clock by which the times of messages are meant, ms since the epoch: ours,
+ * or that of the server. Any thread. */
+int64_t store_now(const struct store *s);
+
 /* One for each loop that submits jobs. Every call with a port is made on its
  * loop's thread. */
 int store_port_open(struct store *s, uv_loop_t *loop, struct store_port **out);

@@ -14,7 +14,7 @@
 
 #define BACKOFF_FIRST_MS 250
 #define BACKOFF_MAX_MS 10000
-#define UPKEEP_MS 5000
+#define UPKEEP_MS 2000
 
 static void tell_available(struct store *s, bool yes)
 {

@@ -217,6 +217,98 @@ ONLY(STORE_SQLITE, store_sqlite, a_second_daemon_is_refused)
 	rig_free(two);
 }
 
+/* ---- what a busy store must not forget --------------------------------- */
+
+struct crowd
+{
+	struct node *node;
+	int open;
+	bool stop, over;
+};
+
+static void on_crowd(void *arg, int rc, const struct store_result *res)
+{
+	static const char *const users[] = {CAROL};
+	struct crowd *x = arg;
+
+	(void)res;
+	cr_assert_eq(rc, 0);
+	if(!x->stop)
+		store_count(x->node->p, users, 1, on_crowd, x);
+	else
+		x->over = --x->open == 0;
+}
+
+BOTH(figures_are_read_also_when_there_is_always_a_job)
+{
+	struct crowd x = {.node = r, .open = 1000};
+	const struct store_result none = {0};
+	uint64_t end = uv_hrtime() + UINT64_C(6000000000);
+	bool seen = false;
+
+	free(rig_stored(r, BOB, 1));
+	for(int i = 0; i < x.open; i++)
+		on_crowd(&x, 0, &none);
+	rig_sql(r, "UPDATE totals SET messages = 77");
+	while(!seen && uv_hrtime() < end) {
+		uv_run(&r->loop, UV_RUN_ONCE);
+		seen = rig_stats(r).messages == 77;
+	}
+	x.stop = true;
+	rig_until(r, &x.over);
+	cr_assert(seen);
+}
+
+static int64_t ours(void)
+{
+	uv_timeval64_t t;
+
+	uv_gettimeofday(&t);
+	return t.tv_sec * 1000 + t.tv_usec / 1000;
+}
+
+ONLY(STORE_PGSQL, store_pgsql, the_clock_is_the_servers)
+{
+	struct node *late = rig_join(r, "late");
+	char *at = strstr(late->url, "search_path=");
+
+	/* What the server says is an hour behind us. */
+	rig_sql(r,
+			"CREATE FUNCTION clock_timestamp() RETURNS timestamptz "
+			"LANGUAGE sql AS $$SELECT now() - interval '1 hour'$$");
+	snprintf(at, sizeof(late->url) - (size_t)(at - late->url),
+			"search_path=t%d,pg_catalog'", (int)getpid());
+	cr_assert_eq(rig_open(late), 0);
+	free(rig_stored(late, BOB, 1));
+	cr_assert_leq(llabs(store_now(late->s) - (ours() - 3600000)), 5000);
+	cr_assert_eq(rig_claim(late, BOB, 60000, false), 0);
+	cr_assert_leq(llabs(late->m[0].received_at - store_now(late->s)), 5000);
+	cr_assert_leq(
+			llabs(late->m[0].lease_until - 60000 - store_now(late->s)), 5000);
+	rig_close(late);
+	rig_free(late);
+}
+
+/* A new database would take all bodies for leftovers. */
+ONLY(STORE_SQLITE, store_sqlite, bodies_without_their_database_are_not_removed)
+{
+	static char body[100000];
+	struct store_put m = rig_message(BOB, 1);
+	char path[256], away[256];
+
+	cr_assert_eq(rig_put(r, &m, body, sizeof(body)), 0);
+	rig_close(r);
+	snprintf(path, sizeof(path), "%s/store.db", r->dir);
+	snprintf(away, sizeof(away), "%s/store.away", r->dir);
+	cr_assert_eq(rename(path, away), 0);
+	cr_assert_eq(rig_open(r), -ENOTEMPTY);
+	uv_run(&r->loop, UV_RUN_DEFAULT);
+	cr_assert_eq(rig_bodies(r), 1);
+	cr_assert_eq(rename(away, path), 0);
+	cr_assert_eq(rig_open(r), 0);
+	cr_assert_eq(rig_count(r, BOB), 1);
+}
+
 /* ---- versions ---------------------------------------------------------- */
 
 BOTH(a_schema_of_a_newer_version_is_refused)
