@@ -39,10 +39,50 @@ struct claim *claim_new(struct worker *w, enum claim_state state)
 	return c;
 }
 
+/* ---- turns ------------------------------------------------------------- */
+
+void claim_wait_turn(struct claim *c)
+{
+	struct worker *w = c->w;
+
+	if(c->turn_at)
+		return;
+	if(w->turns_end == NULL)
+		w->turns_end = &w->turns;
+	c->turn_next = NULL;
+	c->turn_at = w->turns_end;
+	*c->turn_at = c;
+	w->turns_end = &c->turn_next;
+}
+
+static void turn_end(struct claim *c)
+{
+	if(c->turn_at == NULL)
+		return;
+	*c->turn_at = c->turn_next;
+	if(c->turn_next)
+		c->turn_next->turn_at = c->turn_at;
+	else
+		c->w->turns_end = c->turn_at;
+	c->turn_at = NULL;
+}
+
+struct claim *claim_take_turn(struct worker *w)
+{
+	struct claim *c = w->turns;
+
+	if(c)
+		turn_end(c);
+	return c;
+}
+
+/* ---- its end ----------------------------------------------------------- */
+
 static void claim_free(struct claim *c)
 {
 	struct delivered *d;
 
+	turn_end(c);
 	wheel_disarm(&c->w->net.wheel, &c->timer);
 	*c->pprev = c->next;
 	if(c->next)
@@ -303,6 +343,7 @@ void claim_leave(struct claim *c)
 	c->left = true;
 	c->m = NULL;
 	c->s = NULL;
+	turn_end(c);
 	if(source && c->state == CLAIM_HELD)
 		leave_to_module(c);
 	else

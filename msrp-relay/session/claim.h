@@ -58,6 +58,7 @@ struct claim
 	uint64_t putting;  /* bytes in memory that are with the store */
 	int n_jobs;        /* with the store, that call back */
 	int n_tries;       /* to settle what is delivered, without a store */
+	struct claim *turn_next, **turn_at; /* waits for its turn to be stored */
 	struct wheel_timer timer;
 	struct delivered *waiting; /* oldest first */
 };
@@ -83,6 +84,10 @@ static inline bool claim_is_decided(const struct claim *c)
 void claim_tell(struct claim *c, bool settled);
 /* Its owner has gone. Frees it when nothing is under way. */
 void claim_leave(struct claim *c);
+/* Too much is with the store: this one comes later, in its turn. */
+void claim_wait_turn(struct claim *c);
+/* The next one whose turn it is, NULL: nobody waits. */
+struct claim *claim_take_turn(struct worker *w);
 /* After a callback: free what has been left. */
 void claim_done(struct claim *c);
 /* The worker ends: free all; nothing calls back any more. */

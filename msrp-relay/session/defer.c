@@ -128,10 +128,8 @@ static void on_put(void *arg, int rc, const struct store_result *res)
 	else if(rc == 0 && m == NULL)
 		claim_release(c);
 	claim_done(c);
-	/* The oldest of those that wait for their turn. */
-	for(c = w->claims; c && w->putting < PUTTING_MAX; c = c->next)
-		if(c->m)
-			defer_spooled(c->m);
+	while(w->putting < PUTTING_MAX && (c = claim_take_turn(w)) != NULL)
+		defer_spooled(c->m);
 	net_flush(&w->net);
 }
 
@@ -217,8 +215,10 @@ static void put(struct message *m)
 	}
 	m->claim->state = CLAIM_FILING;
 	session_activity(m->in->session);
-	if(m->in->session->w->putting >= PUTTING_MAX)
-		return; /* on_put goes on */
+	if(m->in->session->w->putting >= PUTTING_MAX) {
+		claim_wait_turn(m->claim); /* on_put goes on */
+		return;
+	}
 	if(m->spool.file == NULL && m->spool.end > PUT_MEMORY_MAX
 			&& !message_spool(m) && m->spool.end > STORE_MEMORY_MAX) {
 		refuse(m, -ENOSPC);

@@ -66,6 +66,8 @@ struct worker
 	struct store_port *store;  /* of deferred messages; NULL: there is none */
 	struct claim *claims;      /* on them, oldest first */
 	struct claim **claims_end; /* where the next one goes */
+	struct claim *turns;       /* that wait for less of `putting` */
+	struct claim **turns_end;  /* likewise */
 	uint64_t putting;          /* bytes in memory that are with the store */
 	struct stored *stored;     /* that are being read */
 	struct delivery *spare_deliveries;

@@ -122,12 +122,10 @@ static const char *text(struct store_job *j, const char *s)
 
 static void forget(struct store *s, struct store_job *j)
 {
-	struct store_job **at;
-
 	pthread_mutex_lock(&s->lock);
-	for(at = &s->pending; *at != j;)
-		at = &(*at)->pending_next;
-	*at = j->pending_next;
+	*j->pending_at = j->pending_next;
+	if(j->pending_next)
+		j->pending_next->pending_at = j->pending_at;
 	pthread_mutex_unlock(&s->lock);
 	j->listed = false;
 }
@@ -359,6 +357,9 @@ void store_put(struct store_port *p, const struct store_put *m,
 	}
 	pthread_mutex_lock(&s->lock);
 	j->pending_next = s->pending;
+	if(j->pending_next)
+		j->pending_next->pending_at = &j->pending_next;
+	j->pending_at = &s->pending;
 	s->pending = j;
 	pthread_mutex_unlock(&s->lock);
 	j->listed = true;

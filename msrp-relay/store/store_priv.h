@@ -83,7 +83,7 @@ struct store_job
 	const char *claimed;
 	bool again;  /* an earlier try may have been committed */
 	bool listed; /* in store.pending */
-	struct store_job *pending_next;
+	struct store_job *pending_next, **pending_at;
 
 	/* reading */
 	struct store_body *body;
@@ -193,8 +193,7 @@ void store_unref(struct store *s);
 int store_enqueue(struct store *s, struct store_job *j);
 /* A job of several steps goes to the end of the queue. */
 void store_requeue(struct store *s, struct store_job *j);
-int64_t store_now(const struct store *s); /* ms since the epoch */
-uint64_t store_mono(void);                /* ms */
+uint64_t store_mono(void); /* ms */
 /* For the main loop: text of a struct store_change. Takes lock. */
 void store_tell(struct store *s, const char *change);
 
