@@ -277,7 +277,7 @@ bool outbound_emit(struct leg *l)
 		struct message *m = d->m;
 		if(d->begun)
 			chunk_send(d, 0, MSRP_FLAG_ABORT);
-		delivery_close(d, 413, "the spool cannot be read");
+		delivery_close(d, 0, "the spool cannot be read");
 		message_settle(m);
 		return true;
 	}
