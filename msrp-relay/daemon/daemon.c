@@ -299,12 +299,13 @@ static const struct http_page pages[] = {
 		{NULL, NULL, NULL},
 };
 
-/* Every connection is a file. */
+/* Every connection is a file, and so is a kept message that is large. */
 static void raise_files(const struct conf *conf)
 {
 	struct rlimit l;
 	rlim_t wanted = (rlim_t)conf->relay.max_connections
-			+ (rlim_t)conf->control_clients + FDS_BESIDE;
+			+ (rlim_t)conf->relay.max_sessions + (rlim_t)conf->control_clients
+			+ FDS_BESIDE;
 
 	if(getrlimit(RLIMIT_NOFILE, &l) < 0)
 		return;
@@ -322,9 +323,10 @@ static void raise_files(const struct conf *conf)
 	}
 	if(wanted > l.rlim_cur)
 		log_warning("open files are limited to %" PRIu64 ", max_connections "
-					"(%d) needs %" PRIu64 ": raise LimitNOFILE",
+					"(%d) and max_sessions (%d) need %" PRIu64
+					": raise LimitNOFILE",
 				(uint64_t)l.rlim_cur, conf->relay.max_connections,
-				(uint64_t)wanted);
+				conf->relay.max_sessions, (uint64_t)wanted);
 }
 
 static void catch(struct daemon *d, uv_signal_t *h, uv_signal_cb cb, int signum)
