@@ -198,7 +198,7 @@ static void too_long(struct ctl_client *c)
 
 static bool can_go_on(const struct ctl_client *c)
 {
-	return !c->ending && c->n_requests < CTL_PENDING_MAX
+	return !c->ending && c->weight < CTL_PENDING_MAX
 			&& !uv_is_closing((const uv_handle_t *)&c->pipe);
 }
 

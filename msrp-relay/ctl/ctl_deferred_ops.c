@@ -75,6 +75,7 @@ void ctl_deferred_list(struct ctl_request *rq, json_t *params)
 	if(state >= 0)
 		l.state = store_state_of(states[state]);
 	rq->offset = l.limit;
+	ctl_request_is_list(rq);
 	store_list(port, &l, listed, rq);
 }
 

@@ -20,6 +20,7 @@
 
 #define CTL_OUT_MAX (4 * 1024 * 1024) /* unread bytes; more: disconnected */
 #define CTL_PENDING_MAX 1024 /* unanswered commands; more: not read on */
+#define CTL_LIST_WEIGHT 128  /* a list counts as so many of them */
 #define CTL_SILENT_MS 10000  /* for hello, and for the rest of a line */
 #define CTL_MEMBERS_MAX 64   /* control_users, control_groups */
 
@@ -44,7 +45,8 @@ struct ctl_client
 	uint64_t seq;     /* of the last event */
 	struct ctl_request *requests;
 	int n_requests;
-	char *in; /* what was read and not yet used */
+	int weight; /* of all of them */
+	char *in;   /* what was read and not yet used */
 	size_t in_len, in_cap;
 };
 
@@ -53,6 +55,7 @@ struct ctl_request
 	struct ctl_request *prev, *next; /* in client->requests */
 	struct ctl_client *client;
 	json_t *id;
+	int weight;
 	char name[CTL_ID_MAX + 1]; /* session, for the answer to a close */
 	char leg[CTL_LEG_MAX + 1];
 	int offset;      /* of a session's legs; of a list: its limit */
@@ -102,6 +105,8 @@ void ctl_dispatch(struct ctl_client *c, const char *line, size_t n);
 /* ctl_request.c: each request is answered exactly once, which frees it. */
 struct ctl_request *ctl_request_new(struct ctl_client *c, json_t *id);
 void ctl_request_free(struct ctl_request *rq);
+/* It makes much work and a long answer: few of them at a time. */
+void ctl_request_is_list(struct ctl_request *rq);
 void ctl_answer(struct ctl_request *rq, json_t *result); /* steals result */
 void ctl_refuse(struct ctl_request *rq, int code, const char *message,
 		const char *param);

@@ -23,7 +23,14 @@ struct ctl_request *ctl_request_new(struct ctl_client *c, json_t *id)
 		rq->next->prev = rq;
 	c->requests = rq;
 	c->n_requests++;
+	c->weight += rq->weight = 1;
 	return rq;
+}
+
+void ctl_request_is_list(struct ctl_request *rq)
+{
+	rq->client->weight += CTL_LIST_WEIGHT - rq->weight;
+	rq->weight = CTL_LIST_WEIGHT;
 }
 
 void ctl_request_free(struct ctl_request *rq)
@@ -37,6 +44,7 @@ void ctl_request_free(struct ctl_request *rq)
 	if(rq->next)
 		rq->next->prev = rq->prev;
 	c->n_requests--;
+	c->weight -= rq->weight;
 	json_decref(rq->id);
 	json_decref(rq->content);
 	free(rq);

@@ -264,9 +264,11 @@ void ctl_session_list(struct ctl_request *rq, json_t *params)
 			params_u64(&p, "offset", PARAM_OPTIONAL, 0, (uint64_t)INT64_MAX, 0);
 	uint64_t limit =
 			params_u64(&p, "limit", PARAM_OPTIONAL, 1, LIST_MAX, LIST_MAX);
-	if(params_end(&p))
-		relay_session_list(rq->client->server->relay, *owner ? owner : NULL,
-				offset, (int)limit, listed, rq);
-	else
+	if(!params_end(&p)) {
 		ctl_refuse(rq, CTL_E_PARAMS, fault.why, fault.name);
+		return;
+	}
+	ctl_request_is_list(rq);
+	relay_session_list(rq->client->server->relay, *owner ? owner : NULL, offset,
+			(int)limit, listed, rq);
 }

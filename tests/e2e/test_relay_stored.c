@@ -3,10 +3,12 @@
  * The commands on deferred messages (deferred.put to deferred.flush), their
  * events, and sessions that read a stored message, against the real daemon.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "relay_defer.h"
 
@@ -393,6 +395,41 @@ E2E_TEST(relay_stored, a_delivery_without_the_claim_removes_nothing, "")
 	cr_assert(json_is_false(json_object_get(e, "settled")));
 	cr_assert_eq(stored_count(ctl), 1);
 	out_free(&o);
+}
+
+/* The most memory it ever had, bytes. */
+static long long peak(const struct rig *r)
+{
+	const char *text = file_text(fmt("/proc/%d/status", proc_pid(r->relay)));
+	const char *at = strstr(text, "VmHWM:");
+
+	return at ? strtoll(at + 6, NULL, 10) * 1024 : -1;
+}
+
+/* Each answer is of 64 KiB, and of more while it is made. */
+E2E_TEST(relay_stored, lists_that_nobody_reads_hold_up_nobody, "")
+{
+	struct rig *r = rig_start("");
+	int ctl = ctl_serving(r), deaf = ctl_hello_fd(r);
+	const char *list = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+					   "\"deferred.list\",\"params\":{\"limit\":200}}\n";
+	char subject[900];
+	long long before;
+
+	memset(subject, 's', sizeof(subject) - 1);
+	subject[sizeof(subject) - 1] = '\0';
+	for(int i = 0; i < 200; i++)
+		put_pager(ctl, BOB, fmt("k%d", i),
+				pager_body(fmt("Subject: %s\r\n", subject), "x"), "");
+	before = peak(r);
+	fcntl(deaf, F_SETFL, O_NONBLOCK);
+	for(int i = 0; i < 1000; i++)
+		if(send(deaf, list, strlen(list), MSG_NOSIGNAL) < 0)
+			break;
+	for(int i = 0; i < 10; i++)
+		cr_assert_eq(stored_count(ctl), 200);
+	cr_assert_lt(peak(r) - before, 6 * rig_growth(), "%lld KiB",
+			(peak(r) - before) >> 10);
 }
 
 E2E_TEST(relay_stored, bad_parameters_are_named_and_change_nothing, "")
