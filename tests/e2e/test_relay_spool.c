@@ -293,7 +293,7 @@ E2E_TEST(relay_spool, many_messages_share_one_limit_of_memory, "")
 	o = out_add(r, c, fmt("c%d", many - 1), "1");
 	out_takes(&o, p, n);
 	out_free(&o);
-	cr_assert_gt(rig_stat(r, "spool_read_bytes_total"), n / 2);
+	cr_assert_gt(rig_stat(r, "spool_read_bytes_total"), (long long)n / 2);
 	for(int i = 0; i < many; i++)
 		ctl_call(c, "session.close", fmt("{'session':'c%d','abort':true}", i));
 	rig_stat_wait(r, "spool_files", 0);
