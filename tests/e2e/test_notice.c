@@ -211,6 +211,40 @@ E2E_TEST(notice, operator_may_want_none,
 	cr_assert_eq(lab_stat(own.lab, "notifications"), 0);
 }
 
+E2E_TEST(notice, operator_may_want_messages_alone,
+		"TL-18/part: defer_notify message: SUBSCRIBE gets 489, the client with "
+		"the tag its MESSAGE")
+{
+	const char *call_id;
+	struct sip *m;
+
+	start("modparam(\"cpm\", \"defer_notify\", \"message\")");
+	own_register(&own, "alice", 100, PHONE, "deferred", 600);
+	ua_send(own.ua, sub_text(&own, &(struct sub_opt){.event = NULL}, &call_id));
+	ua_wait(own.ua, "489/SUBSCRIBE", call_id, 6000);
+	deferred("m-1", "one");
+	m = ua_wait(
+			own.ua, fmt("MESSAGE %s", own_gruu("alice", PHONE)), NULL, 12000);
+	is_list(m);
+	ua_answer(own.ua, m, 200, "");
+}
+
+E2E_TEST(notice, operator_may_want_notify_alone,
+		"TL-18/part: defer_notify notify: who has subscribed gets the list, a "
+		"client with the tag no MESSAGE")
+{
+	struct sub s = {.call_id = NULL};
+
+	start("modparam(\"cpm\", \"defer_notify\", \"notify\")");
+	own_register(&own, "alice", 100, PHONE, "deferred", 600);
+	sub_begin(&own, &s, &(struct sub_opt){.event = NULL});
+	notify_of(&s, 0);
+	deferred("m-1", "one");
+	notify_of(&s, 1);
+	cr_assert_null(ua_poll(
+			own.ua, fmt("MESSAGE %s", own_gruu("alice", PHONE)), NULL, 300));
+}
+
 E2E_TEST(notice, a_single_look_an_end_and_an_expiry,
 		"TL-18/part: Expires 0 gets one NOTIFY, with the list, that says it is "
 		"the last; so do the end of a subscription and its expiry")

@@ -50,6 +50,7 @@ static struct call *begin(const char *headers)
 	term_start(&o,
 			"modparam(\"cpm\", \"push_settle\", 100)\n"
 			"modparam(\"cpm\", \"push_permanent\", 1)\n"
+			"modparam(\"cpm\", \"min_client_version\", \"2.0\")\n"
 			"modparam(\"cpm\", \"push_retries\", \"1 1 2\")\n");
 	relay = (struct rig){.ip = o.lab->pf_ip, .sock = o.lab->relay_sock};
 	ctl = ctl_hello_fd(&relay);
@@ -105,12 +106,19 @@ E2E_TEST(term_push, client_that_registers_gets_it,
 
 E2E_TEST(term_push, one_of_two_clients_is_enough,
 		"TL-18/part: both are tried; the one that takes it decides; as long "
-		"as one is only away, a refusal of the other one is not the end")
+		"as one is only away, a refusal of the other one is not the end; an "
+		"old client and one for texts alone get nothing")
 {
 	struct call *b, *c;
 	struct out out;
 
 	begin(NULL);
+	/* two that are not chosen */
+	own_register(&o, "bob", 103,
+			"urn:uuid:00000000-0000-1000-8000-0000000000a3", "msg", 600);
+	own_register_ua(&o, "bob", 104,
+			"urn:uuid:00000000-0000-1000-8000-0000000000a4", "msg largemsg",
+			600, "CPM-client/OMA1.0");
 	term_register_both(&o);
 	b = pushed(PHONE);
 	c = pushed(TABLET);
@@ -124,6 +132,7 @@ E2E_TEST(term_push, one_of_two_clients_is_enough,
 	out_takes(&out, body, SIZE);
 	flow_bye_comes(c, 6000);
 	stored_wait(0);
+	term_invites(&o, 4);
 	out_free(&out);
 	end();
 }
