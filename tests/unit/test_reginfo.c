@@ -252,6 +252,22 @@ static char *many(unsigned n)
 	return xml;
 }
 
+/* A document with n registrations. */
+static char *identities(unsigned n)
+{
+	size_t room = 100 + n * 80UL, at;
+	char *xml = malloc(room);
+
+	at = (size_t)snprintf(xml, room, "<reginfo version=\"0\" state=\"full\">");
+	for(unsigned i = 0; i < n; i++)
+		at += (size_t)snprintf(xml + at, room - at,
+				"<registration aor=\"sip:b%u@x\" id=\"%u\" "
+				"state=\"active\"/>",
+				i, i);
+	snprintf(xml + at, room - at, "</reginfo>");
+	return xml;
+}
+
 Test(reginfo, more_than_the_maxima_is_refused)
 {
 	struct reginfo r;
@@ -265,6 +281,12 @@ Test(reginfo, more_than_the_maxima_is_refused)
 	cr_assert_eq(error_of(xml), REGINFO_TOO_LONG);
 	free(xml);
 	xml = many(10000);
+	cr_assert_eq(error_of(xml), REGINFO_TOO_LONG);
+	free(xml);
+	xml = identities(REGINFO_REGS_MAX);
+	cr_assert_eq(error_of(xml), REGINFO_OK);
+	free(xml);
+	xml = identities(REGINFO_REGS_MAX + 1);
 	cr_assert_eq(error_of(xml), REGINFO_TOO_LONG);
 	free(xml);
 	long_one = malloc(REGINFO_BYTES_MAX + 2);
