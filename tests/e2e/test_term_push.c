@@ -164,3 +164,29 @@ E2E_TEST(term_push, what_fails_is_tried_again,
 	out_free(&out);
 	end();
 }
+
+E2E_TEST(term_push, operator_deletes_it_while_a_client_takes_it,
+		"it breaks off: what was deleted does not come back, nothing is left")
+{
+	const char *ref;
+	struct call *b;
+	struct out out;
+	json_t *m;
+
+	begin(NULL);
+	m = lab_relayctl(o.lab, "deferred", "list", NULL);
+	ref = event_text(m, "ref");
+	term_register(&o, PHONE);
+	b = pushed(PHONE);
+	many_accept(b);
+	out = many_media(o.lab, b);
+	out_take(&out, SIZE / 4);
+	m = lab_relayctl(o.lab, "deferred", "delete", ref, NULL);
+	cr_assert_str_eq(event_text(m, "state"), "deleted");
+	raw_close(out.c);
+	flow_bye_comes(b, 6000);
+	own_stat_wait(&o, "push_users", 0);
+	cr_assert_eq(n_stored(), 0);
+	term_invites(&o, 1);
+	end();
+}
