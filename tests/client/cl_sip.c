@@ -21,6 +21,9 @@
 #define AUTH_TRIES 3 /* challenges answered for one request */
 #define PORT_TRIES 20
 #define STOP_MS 3000
+/* Requests that wait for their connection; beyond it they fail with 503.
+ * The stack takes no higher number. */
+#define QUEUED_MAX 1000
 
 #define ICSI(x) "urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm." x
 
@@ -246,7 +249,8 @@ static nua_t *nua_start(struct client *c)
 			NUTAG_APPL_METHOD("MESSAGE"), NUTAG_APPL_METHOD("BYE"),
 			NUTAG_DETECT_NETWORK_UPDATES(NUA_NW_DETECT_NOTHING),
 			TAG_IF(c->proxy_url, NUTAG_PROXY(c->proxy_url)),
-			NTATAG_MAXSIZE(1024 * 1024), TPTAG_REUSE(1), TAG_END());
+			NTATAG_MAXSIZE(1024 * 1024), TPTAG_REUSE(1),
+			TPTAG_QUEUESIZE(QUEUED_MAX), TAG_END());
 }
 
 int cl_sip_start(struct client *c)

@@ -259,6 +259,7 @@ static void shared_teardown(void)
 		sleep_ms(100);
 	if(why) {
 		unlink(slot_path(my.slot, "shared"));
+		logs_keep(my.shared);
 		cr_assert_fail("left behind: %s", why);
 	}
 	logs_check(my.shared);

@@ -10,8 +10,11 @@
 /* Remember where the logs of all parts end now. */
 void logs_begin(struct lab *lab);
 
-/* Fail the test for each line of ERROR or worse that it did not declare; keep
- * the test's part of each log in its directory. */
+/* Keep the test's part of each log in its directory. */
+void logs_keep(struct lab *lab);
+
+/* The same, and fail the test for each line of ERROR or worse that it did not
+ * declare. */
 void logs_check(struct lab *lab);
 
 /* The first line of a sanitizer in the relay's log; NULL = none. For the end of
