@@ -111,6 +111,8 @@ E2E_TEST(clients_usrloc, full_table_still_learns_of_who_is_in_it,
 	own_register(&o, "carol", 102, "urn:uuid:c1", "msg", 600);
 	reg_says(o.lab, "sip:bob@cpm.test", "tags_known: 1");
 	reg_says(o.lab, CAROL, "tags_known: 0");
+	/* of whom no tags are kept the version is known all the same */
+	reg_says(o.lab, CAROL, "user_agent: CPM-client/OMA2.2");
 	own_register(&o, "bob", 101, "urn:uuid:b1", "msg largemsg", 600);
 	reg_says(o.lab, "sip:bob@cpm.test", "largemsg: 1");
 	for(int i = 2; i <= 9; i++)
