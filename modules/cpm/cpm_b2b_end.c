@@ -148,6 +148,8 @@ static void count_and_log(
 {
 	str call_id = cpm_strs_get(p->in_dlg, CPM_D_CALL_ID);
 
+	if(call_id.len <= 0) /* nobody's INVITE began it */
+		call_id = (str){"-", 1};
 	if(p->delivered) {
 		cpm_stat_inc(CPM_STAT_DELIVERED);
 		if(p->bytes <= INT_MAX)

@@ -416,6 +416,14 @@ void cpm_deferred_tell(cpm_deferred_event_t ev, const cpm_deferred_news_t *n)
 		cpm_stat_inc(CPM_STAT_PUSHED);
 	else
 		cpm_stat_inc(n->code ? CPM_STAT_PUSH_FAILED : CPM_STAT_EXPIRED);
+	LM_INFO("%.*s %s: %s, %" PRIu64
+			" bytes from %.*s for %.*s, last status %d\n",
+			STR_FMT(&n->ref),
+			ev == CPM_DEFERRED_STORED              ? "stored"
+					: ev == CPM_DEFERRED_DELIVERED ? "delivered"
+					: n->code                      ? "given up"
+												   : "expired",
+			n->kind, n->size, STR_FMT(&n->sender), STR_FMT(&n->user), n->code);
 	news.now = true;
 	news.n = *n;
 	cpm_tm.t_sett(T_UNDEFINED, T_BR_UNDEFINED);

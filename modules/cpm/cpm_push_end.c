@@ -176,7 +176,6 @@ void cpm_push_expired(const json_t *params)
 
 	if(ref.len <= 0 || ref.len >= CPM_DEFERRED_REF_BUF)
 		return;
-	LM_INFO("%.*s has expired\n", STR_FMT(&ref));
 	if(!json_is_true(json_object_get(params, "claim"))) {
 		cpm_deferred_tell(CPM_DEFERRED_EXPIRED,
 				&(cpm_deferred_news_t){.ref = ref,

@@ -343,8 +343,9 @@ void cpm_push_answered(
 		else
 			give_up = failed_unsafe(p, code, permanent);
 		settle = !give_up;
-		LM_INFO("%s to %s: %s, %d\n", p->ref, p->user,
-				ok ? "delivered" : "no client takes it", code);
+		if(!ok)
+			LM_INFO("%s for %s: no client takes it, %d\n", p->ref, p->user,
+					code);
 	}
 	cpm_push_unlock(p);
 	if(settle && !ok)

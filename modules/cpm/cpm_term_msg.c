@@ -225,8 +225,10 @@ static void begin(sip_msg_t *msg, cpm_fanout_t *f, const str *owner)
 		cpm_reject(msg, "memory", NULL, (str){NULL, 0});
 		return;
 	}
-	LM_INFO("fan-out " CPM_ID_FMT " begins, Call-ID %.*s: %u clients\n",
-			CPM_ID_ARG(id), STR_FMT(&msg->callid->body), n);
+	LM_INFO("fan-out " CPM_ID_FMT
+			" begins, Call-ID %.*s: from %.*s for %.*s, %u clients\n",
+			CPM_ID_ARG(id), STR_FMT(&msg->callid->body),
+			STR_FMT(&get_from(msg)->uri), STR_FMT(owner), n);
 	cpm_stat_inc(CPM_STAT_TERM_PAGER);
 	cpm_fanout_add(f);
 	if(n > 0)
