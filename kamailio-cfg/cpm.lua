@@ -95,36 +95,15 @@ local function cpm_register()
 end
 
 function cpm()
-	-- CANCEL of an INVITE of ours (OL-24); others are for tm.
+	-- CANCEL of an INVITE of ours (OL-24).
 	if KSR.is_CANCEL() then
-		if KSR.cpm.cancel() >= 0 then
-			return true
-		end
-		if KSR.tm.t_check_trans() > 0 then
-			KSR.tm.t_relay()
-		else
-			KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
-		end
-		return true
+		return KSR.cpm.cancel() >= 0
 	end
 
 	-- ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30, OL-31),
 	-- NOTIFY of registrations: known by our own tag.
 	if KSR.siputils.has_totag() > 0 then
-		if KSR.cpm.in_dialog() >= 0 then
-			return true
-		end
-		if KSR.is_ACK() then
-			KSR.tm.t_check_trans()
-		else
-			KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
-		end
-		return true
-	end
-	if KSR.is_ACK() then
-		-- of a negative answer of ours
-		KSR.tm.t_check_trans()
-		return true
+		return KSR.cpm.in_dialog() >= 0
 	end
 	-- Subscriptions of users to the list of what is kept for them (TL-18); those
 	-- to other event packages are not ours.
@@ -143,9 +122,12 @@ function cpm()
 		return true
 	end
 
-	-- Strangers are refused. One who authenticates users here, instead of a core,
-	-- does it at this place and sets $cpm(asserted).
+	-- Messages of strangers are refused. One who authenticates users himself,
+	-- instead of a core, has taken his users' messages out before (docs/own-registrar.md).
 	if KSR.cpm.trusted() < 0 then
+		if KSR.pv.gete("$cpm(mode)") == "" then
+			return false
+		end
 		KSR.notice(KSR.pv.get("$rm") .. " from " .. KSR.pv.get("$si") .. " refused: not of the core\n")
 		KSR.cpm.reject("127")
 		return true
@@ -198,8 +180,14 @@ function ksr_request_route()
 		return 1
 	end
 
-	-- Nothing of ours.
-	if not KSR.is_ACK() then
+	-- Nothing of ours: of a transaction that is known, else of none.
+	if KSR.is_ACK() then
+		KSR.tm.t_check_trans()
+	elseif KSR.is_CANCEL() and KSR.tm.t_check_trans() > 0 then
+		KSR.tm.t_relay()
+	elseif KSR.is_CANCEL() or KSR.siputils.has_totag() > 0 then
+		KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+	else
 		KSR.sl.sl_send_reply(403, "Forbidden")
 	end
 	return 1

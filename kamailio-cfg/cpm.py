@@ -91,30 +91,14 @@ class Routing:
         return True
 
     def cpm(self):
-        # CANCEL of an INVITE of ours (OL-24); others are for tm.
+        # CANCEL of an INVITE of ours (OL-24).
         if KSR.is_CANCEL():
-            if KSR.cpm.cancel() >= 0:
-                return True
-            if KSR.tm.t_check_trans() > 0:
-                KSR.tm.t_relay()
-            else:
-                KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
-            return True
+            return KSR.cpm.cancel() >= 0
 
         # ACK, BYE, UPDATE, re-INVITE within a dialog of ours (OL-25, OL-30,
         # OL-31), NOTIFY of registrations: known by our own tag.
         if KSR.siputils.has_totag() > 0:
-            if KSR.cpm.in_dialog() >= 0:
-                return True
-            if KSR.is_ACK():
-                KSR.tm.t_check_trans()
-            else:
-                KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
-            return True
-        if KSR.is_ACK():
-            # of a negative answer of ours
-            KSR.tm.t_check_trans()
-            return True
+            return KSR.cpm.in_dialog() >= 0
         # Subscriptions of users to the list of what is kept for them (TL-18);
         # those to other event packages are not ours.
         if KSR.is_SUBSCRIBE():
@@ -128,9 +112,12 @@ class Routing:
         if KSR.tm.t_check_trans() == 0:
             return True
 
-        # Strangers are refused. One who authenticates users here, instead of a
-        # core, does it at this place and sets $cpm(asserted).
+        # Messages of strangers are refused. One who authenticates users himself,
+        # instead of a core, has taken his users' messages out before
+        # (docs/own-registrar.md).
         if KSR.cpm.trusted() < 0:
+            if KSR.pv.gete("$cpm(mode)") == "":
+                return False
             KSR.notice("%s from %s refused: not of the core\n" % (KSR.pv.get("$rm"), KSR.pv.get("$si")))
             KSR.cpm.reject("127")
             return True
@@ -173,8 +160,14 @@ class Routing:
         if self.cpm():
             return 1
 
-        # Nothing of ours.
-        if not KSR.is_ACK():
+        # Nothing of ours: of a transaction that is known, else of none.
+        if KSR.is_ACK():
+            KSR.tm.t_check_trans()
+        elif KSR.is_CANCEL() and KSR.tm.t_check_trans() > 0:
+            KSR.tm.t_relay()
+        elif KSR.is_CANCEL() or KSR.siputils.has_totag() > 0:
+            KSR.sl.sl_send_reply(481, "Call/Transaction Does Not Exist")
+        else:
             KSR.sl.sl_send_reply(403, "Forbidden")
         return 1
 

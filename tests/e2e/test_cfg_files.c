@@ -35,9 +35,9 @@ static const char *copy(struct lab *lab)
 	return dir;
 }
 
-/* The server answers with this status. */
-static void answers(
-		struct lab *lab, struct ua *ua, const char *method, int code)
+/* The server answers a request of a stranger with this status. */
+static void answers_to(struct lab *lab, struct ua *ua, const char *method,
+		const char *tag, const char *more, int code)
 {
 	static unsigned n;
 	const char *id = NULL;
@@ -49,22 +49,34 @@ static void answers(
 				fmt("%s sip:%s:5060 SIP/2.0\n"
 					"Via: SIP/2.0/UDP %s:5060;branch=z9hG4bK%s\n"
 					"Max-Forwards: 70\nFrom: <sip:a@cpm.test>;tag=1\n"
-					"To: <sip:b@cpm.test>\nCall-ID: %s\nCSeq: 1 %s\n"
-					"Content-Length: 0\n\n",
-						method, lab->pf_ip, lab_addr(lab, 150), id, id,
-						method));
+					"To: <sip:b@cpm.test>%s\nCall-ID: %s\nCSeq: 1 %s\n"
+					"%sContent-Length: 0\n\n",
+						method, lab->pf_ip, lab_addr(lab, 150), id, tag, id,
+						method, more));
 		m = ua_poll(ua, fmt("%d/%s", code, method), id, 100);
 	}
 	cr_assert(m != NULL, "%s is not answered with %d", method, code);
 }
 
-static void starts(struct lab *lab, struct ua *ua, const char *file)
+static void answers(
+		struct lab *lab, struct ua *ua, const char *method, int code)
+{
+	answers_to(lab, ua, method, "", "", code);
+}
+
+static struct proc *start(struct lab *lab, const char *file)
 {
 	const char *run_dir = fmt("%s/run", lab->dir);
 	const char *const argv[] = {"kamailio", "-f", file, "-DD", "-E", "-x", "fm",
 			"-m", "64", "-P", fmt("%s/files.pid", run_dir), "-Y", run_dir,
 			NULL};
-	struct proc *p = proc_start("kamailio", argv);
+
+	return proc_start("kamailio", argv);
+}
+
+static void starts(struct lab *lab, struct ua *ua, const char *file)
+{
+	struct proc *p = start(lab, file);
 
 	answers(lab, ua, "OPTIONS", 200);
 	answers(lab, ua, "MESSAGE", 403); /* a stranger */
@@ -172,4 +184,32 @@ E2E_TEST(cfg_files, bad_values_are_named_and_stop_the_start,
 		cr_assert(strstr(said, fmt("modparam %s", parsed[i][0])) != NULL,
 				"%s: %s", parsed[i][0], said);
 	}
+}
+
+E2E_TEST(cfg_files, leave_to_a_script_of_your_own_what_is_not_theirs,
+		"behind route(CPM) come back calls, their dialogs and CANCELs, and "
+		"REGISTER; CPM messages of strangers do not")
+{
+	struct lab *lab = lab_own("LAB_WITHOUT=core cpm relay isf", NULL);
+	struct ua *ua = ua_open(lab_addr(lab, 150), lab->pf_ip);
+	const char *file = fmt("%s/kamailio.cfg", copy(lab));
+	struct proc *p;
+
+	RUN("sed", "-i",
+			"s|^\troute(CPM);|&\\n\tsl_send_reply(\"480\", "
+			"\"Mine\");\\n\texit;|",
+			file);
+	p = start(lab, file);
+	answers(lab, ua, "INVITE", 480);
+	answers(lab, ua, "REGISTER", 480);
+	answers(lab, ua, "SUBSCRIBE", 480);
+	answers(lab, ua, "CANCEL", 480);
+	answers_to(lab, ua, "BYE", ";tag=a", "", 480);
+	answers_to(lab, ua, "INVITE", ";tag=a", "", 480);
+	answers_to(lab, ua, "MESSAGE", "",
+			"Accept-Contact: *;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service"
+			".ims.icsi.oma.cpm.msg\"\n",
+			403);
+	proc_signal(p, 15);
+	proc_wait(p, 30000);
 }
