@@ -123,12 +123,13 @@ static bool is_function(str uri)
 	return n == m && memcmp(a, b, (size_t)n) == 0;
 }
 
-/* Only he himself: by what a trusted peer asserts. */
+/* Only he himself: by what a trusted peer asserts, or the script has found out.
+ */
 static const char *check_user(sip_msg_t *msg, struct subscriber *w)
 {
 	str who = cpm_identity_uri(msg), tel = cpm_identity_tel(msg);
 
-	if(!cpm_trusted(msg) || !cpm_identity_known(msg))
+	if(!cpm_identity_known(msg))
 		return "127";
 	w->len = cpm_user_name(who, w->name);
 	w->tel_len = tel.len > 0 ? cpm_user_name(tel, w->tel) : 0;
