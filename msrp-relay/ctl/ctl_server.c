@@ -142,8 +142,9 @@ static int bind_socket(struct ctl_server *s)
 		return rc;
 	}
 	if(s->n_groups > 0 && chown(s->path, (uid_t)-1, s->groups[0]) < 0)
-		log_warning("%s: cannot be given to the group %u: %s", s->path,
-				(unsigned)s->groups[0], strerror(errno));
+		log_warning("%s: cannot be given to the group %u: %s; "
+					"only a member of it can do that",
+				s->path, (unsigned)s->groups[0], strerror(errno));
 	return 0;
 }
 
