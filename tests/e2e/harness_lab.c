@@ -27,8 +27,8 @@ static struct
 
 static int lab_number(int slot, bool own)
 {
-	const char *list =
-			getenv("E2E_LABS") ? getenv("E2E_LABS") : "1 11 2 12 3 13 4 14";
+	const char *list = getenv("E2E_LABS") ? getenv("E2E_LABS")
+										  : "1 11 2 12 3 13 4 14 5 15 6 16";
 	char *end;
 
 	for(int i = 0; i <= slot * 2 + own; i++) {
