@@ -27,8 +27,8 @@ E2E_SUITE(direct_wire);
 static struct lab *lab;
 static struct ua *ua;
 
-/* bob's phone and tablet, both without a GRUU. */
-static void start(void)
+/* bob's phone and tablet, both without a GRUU; more: a further contact. */
+static void start(const char *more)
 {
 	struct watch w;
 
@@ -38,13 +38,14 @@ static void start(void)
 	reg_accept(&w, w.sub, 600);
 	reg_notify(&w, "active;expires=600",
 			reg_doc(0, "full",
-					fmt("%s%s",
+					fmt("%s%s%s",
 							reg_contact("1", "active", "registered", PHONE_URI,
 									PHONE, "msg,largemsg"),
 							reg_contact("2", "active", "registered", TABLET_URI,
-									TABLET, "msg,largemsg"))),
+									TABLET, "msg,largemsg"),
+							more)),
 			200);
-	reg_clients(lab, BOB, 2);
+	reg_clients(lab, BOB, *more ? 3 : 2);
 }
 
 /* Is it for that device, and for no other one? */
@@ -67,7 +68,7 @@ E2E_TEST(direct_wire, device_without_a_gruu_is_named_by_its_instance,
 	struct call *b[2];
 	const char *call_id, *text;
 
-	start();
+	start("");
 	text = req_text(ua,
 			&REQ(.route = fmt("<sip:term@%s:5060;lr>, <sip:mark@%s:5060;lr>",
 						 lab->pf_ip, lab->core_ip)),
@@ -132,7 +133,9 @@ static void send_begin(struct sending *s)
 {
 	struct sip *ok;
 
-	start();
+	/* a watch that takes texts alone gets no copy */
+	start(reg_contact("3", "active", "registered", "sip:bob@127.0.0.1:6003",
+			"urn:uuid:00000000-0000-1000-8000-0000000000a3", "msg"));
 	s->body = fmt("%s%s", cpim, payload);
 	s->copy = fmt("%sMessage-Direction: sent\r\n%s", cpim, payload);
 	s->a = call_invite(ua,
