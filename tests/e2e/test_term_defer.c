@@ -125,6 +125,7 @@ E2E_TEST(term_defer, message_for_nobody_is_stored,
 	free(body);
 	term_invites(&o, 0);
 	end();
+	cr_assert(strstr(proc_stderr(o.pf), "event: stored") != NULL);
 	stored_one(SIZE);
 }
 
