@@ -209,10 +209,12 @@ static void flushed(void *arg, int rc, const struct store_result *res)
 {
 	struct ctl_request *rq = arg;
 
-	if(rc != 0)
+	if(rc != 0) {
 		deferred_refuse(rq, rc);
-	else
-		ctl_answer(rq, json_pack("{s:I}", "messages", (json_int_t)res->count));
+		return;
+	}
+	ctl_watch_flushed(rq->client->server);
+	ctl_answer(rq, json_pack("{s:I}", "messages", (json_int_t)res->count));
 }
 
 void ctl_deferred_flush(struct ctl_request *rq, json_t *params)

@@ -287,6 +287,19 @@ void ctl_watch_taken(struct ctl_server *s, const char *user)
 		forget(s->watch, t);
 }
 
+void ctl_watch_flushed(struct ctl_server *s)
+{
+	struct told *t, *next;
+
+	if(s->watch == NULL)
+		return;
+	HASH_ITER(hh, s->watch->all, t, next)
+	{
+		if(t->at != 0 && t->name[0] != 'd')
+			forget(s->watch, t);
+	}
+}
+
 void ctl_watch_start(struct ctl_server *s)
 {
 	struct ctl_watch *w = calloc(1, sizeof(*w));

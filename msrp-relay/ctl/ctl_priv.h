@@ -136,6 +136,9 @@ void ctl_watch_user(struct ctl_server *s, const char *user);
  * it, at once and then at most once a second. */
 void ctl_watch_changed(struct ctl_server *s, const char *user);
 
+/* All users' messages are due, and are told as if nothing had been told. */
+void ctl_watch_flushed(struct ctl_server *s);
+
 /* A message of his was claimed: when one is due again it is told at once. */
 void ctl_watch_taken(struct ctl_server *s, const char *user);
 

@@ -226,6 +226,7 @@ static void worker_main(void *arg)
 {
 	struct worker *w = arg;
 
+	pthread_setname_np(pthread_self(), "worker");
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 }
 

@@ -231,6 +231,7 @@ static void *run(void *arg)
 	struct store_job *first;
 	bool stop = false, busy = false;
 
+	pthread_setname_np(pthread_self(), "store");
 	for(;;) {
 		first = take(s, &stop);
 		if(first == NULL && stop)

@@ -118,6 +118,19 @@ E2E_TEST(deferred_ops, a_flush_makes_all_of_a_user_due,
 	cr_assert(claimed(ctl, CAROL, ""));
 }
 
+E2E_TEST(deferred_ops, a_second_flush_is_told_as_soon_as_the_first,
+		"and not only when what nobody took is told again, after 5 s")
+{
+	struct rig *r = rig_start("store = sqlite");
+	int ctl = ctl_serving(r);
+
+	stored_pager(ctl, BOB, "k1");
+	json_of(r, "flush", NULL, NULL);
+	ctl_event(ctl, "deferred.due", 10000);
+	json_of(r, "flush", NULL, NULL);
+	ctl_event(ctl, "deferred.due", 4500);
+}
+
 E2E_TEST(deferred_ops, what_cannot_be_done_is_told, "exit codes and words")
 {
 	struct rig *r = rig_start("store = sqlite");
