@@ -32,6 +32,17 @@ static void report(struct client *c, json_t *e, const struct cl_cpim *cpim,
 	free(route);
 }
 
+/* What its user has sent with another client (OMA-TS-CPM_Conv_Fnct, direct
+ * delivery), whatever namespace the line is of. */
+static bool is_own_copy(const struct cl_cpim *cpim)
+{
+	for(int i = 0; i < cpim->n; i++)
+		if(slice_ieq(cpim->h[i].name, SLICE("Message-Direction"))
+				&& slice_ieq(cpim->h[i].value, SLICE("sent")))
+			return true;
+	return false;
+}
+
 void cl_imdn_answer(struct client *c, json_t *e, const struct cl_cpim *cpim)
 {
 	struct slice about = cl_cpim_get(cpim, CL_NS_IMDN, "Message-ID");
@@ -39,7 +50,8 @@ void cl_imdn_answer(struct client *c, json_t *e, const struct cl_cpim *cpim)
 	bool delivered = false, displayed = false;
 
 	if(c->o.no_imdn || about.n == 0 || !to
-			|| slice_starts(slice_str(to), SLICE("sip:anonymous@")))
+			|| slice_starts(slice_str(to), SLICE("sip:anonymous@"))
+			|| is_own_copy(cpim))
 		return;
 	for(int i = 0; i < cpim->n; i++) {
 		const struct cl_cpim_header *h = &cpim->h[i];

@@ -176,16 +176,18 @@ E2E_TEST(client_receive, reports_are_sent_as_the_wrapper_asks,
 }
 
 E2E_TEST(client_receive, nobody_is_told_what_he_did_not_ask_for,
-		"no report without request, to nobody, or about a report")
+		"no report without request, to nobody, about a report or to himself")
 {
 	static const char ask[] =
 			"NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: 1\r\n"
 			"imdn.Disposition-Notification: positive-delivery\r\n";
 	struct net *n = net_open();
-	RECEIVER(n, p, port, "--count", "3");
+	RECEIVER(n, p, port, "--count", "4");
 
 	net_send(n, port, "MESSAGE", IDS, "message/cpim",
 			cpim("NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: 1\r\n"));
+	net_send(n, port, "MESSAGE", IDS, "message/cpim",
+			cpim(fmt("%sMessage-Direction: sent\r\n", ask)));
 	net_send(n, port, "MESSAGE",
 			"P-Asserted-Identity: <sip:anonymous@anonymous.invalid>\r\n",
 			"message/cpim", cpim(ask));
@@ -195,7 +197,7 @@ E2E_TEST(client_receive, nobody_is_told_what_he_did_not_ask_for,
 				"<imdn><message-id>77</message-id><delivery-notification>"
 				"<status><delivered/></status></delivery-notification></imdn>",
 					ask));
-	for(int i = 0; i < 3; i++)
+	for(int i = 0; i < 4; i++)
 		cr_assert_eq(net_response(n, "MESSAGE", 3000)->status, 200);
 	cr_assert_null(net_poll(n, "MESSAGE", 300));
 	cr_assert_eq(proc_wait(p, 5000), 0);
