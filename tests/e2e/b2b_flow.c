@@ -85,7 +85,8 @@ const char *flow_bye_comes(struct call *c, int timeout_ms)
 
 void flow_hang_up(struct call *who, struct call *other)
 {
-	const char *reason = "SIP;cause=200;text=\"Call completed\"";
+	/* none that the PF would think of */
+	const char *reason = "SIP;cause=200;text=\"Closed by user\"";
 
 	call_request(who, "BYE", fmt("Reason: %s\n", reason), "");
 	ua_wait(who->ua, "200/BYE", who->call_id, 6000);

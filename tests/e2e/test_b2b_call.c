@@ -92,15 +92,25 @@ E2E_TEST(b2b_call, missing_ids_are_made, "OL-10/part: ids of an older sender")
 
 E2E_TEST(b2b_call, answer_is_our_own,
 		"OL-19 OL-20 OL-21: 200 with own path, recvonly, passive, CEMA, "
-		"Server, Session-Expires")
+		"Server, Session-Expires; the recipient's identity, charging, largest "
+		"message and types go on")
 {
 	struct call *a, *b;
+	const char *sdp = sdp_answer("active"), *wrapped = strstr(sdp, "types:*");
 	struct sip *ok;
 
 	begin();
 	a = flow_invite(ua, NULL, &b);
-	call_accept(b);
+	call_reply(b, 200, NULL,
+			"Allow: UPDATE\nSupported: timer\nP-Charging-Vector: icid-value=1\n"
+			"P-Asserted-Identity: <tel:+15550102>\n",
+			fmt("%.*stypes:image/x%sa=max-size:12345\n", (int)(wrapped - sdp),
+					sdp, wrapped + 7));
 	ok = call_answered(a, 6000);
+	cr_assert_str_eq(sip_hdr(ok, "P-Asserted-Identity"), "<tel:+15550102>");
+	cr_assert_str_eq(sip_hdr(ok, "P-Charging-Vector"), "icid-value=1");
+	cr_assert(strstr(sip_body(ok), "a=max-size:12345") != NULL);
+	cr_assert(strstr(sip_body(ok), "a=accept-wrapped-types:image/x") != NULL);
 	cr_assert(strstr(sip_hdr(ok, "Contact"), lab->pf_ip) != NULL);
 	cr_assert(strstr(sip_hdr(ok, "Server"), "CPM-serv/OMA2.2") != NULL);
 	cr_assert(strstr(sip_hdr(ok, "Session-Expires"), ";refresher=uac") != NULL);

@@ -273,7 +273,8 @@ E2E_TEST(b2b_trap, two_200s_in_one_burst,
 }
 
 E2E_TEST(b2b_trap, callee_hangs_up_before_the_ack,
-		"OL-31: BYE to the originator waits for his ACK (RFC 3261 15)")
+		"OL-31: BYE to the originator waits for his ACK (RFC 3261 15); his own "
+		"BYE does as well as one")
 {
 	struct call *a, *b;
 
@@ -288,6 +289,11 @@ E2E_TEST(b2b_trap, callee_hangs_up_before_the_ack,
 	cr_assert_eq(ua_count(ua, "BYE", a->call_id), 0);
 	call_ack(a);
 	flow_bye_comes(a, 6000);
+	a = flow_invite(ua, NULL, &b);
+	call_accept(b);
+	ua_wait(ua, "ACK", b->call_id, 6000);
+	call_answered(a, 6000);
+	flow_hang_up(a, b);
 	end();
 }
 

@@ -11,6 +11,7 @@
 #include "b2b_many.h"
 #include "orig_req.h"
 #include "reg_flow.h"
+#include "switch_flow.h"
 
 E2E_SUITE(direct_wire);
 
@@ -32,7 +33,9 @@ static void start(const char *more)
 {
 	struct watch w;
 
-	lab = reg_lab(&ua, "modparam(\"cpm\", \"defer\", 0)");
+	lab = reg_lab(&ua,
+			"modparam(\"cpm\", \"defer\", 0)\n"
+			"modparam(\"cpm\", \"interworking\", 0)");
 	reg_register(ua, BOB, 600, "", "");
 	w = reg_subscribe(ua, BOB, 6000);
 	reg_accept(&w, w.sub, 600);
@@ -228,6 +231,36 @@ E2E_TEST(direct_wire, copies_end_with_a_message_that_nobody_has,
 	out_free(&tablet);
 	send_end(&s);
 	cr_assert_eq(lab_stat(lab, "direct_taken"), 0);
+}
+
+E2E_TEST(direct_wire, copies_end_with_a_long_text_that_nobody_took,
+		"OP-44 OP-48: carol takes the first chunk of a MESSAGE made large and "
+		"refuses the next; bob's tablet, which rings already, is cancelled")
+{
+	struct sink *s = sink_open();
+	struct call *b, *c;
+	struct big *big;
+
+	start("");
+	big = big_send(ua,
+			&(struct big_opt){.n = 60000,
+					.to = CAROL,
+					.headers = "P-Asserted-Identity: <" BOB ">\n"
+							   "Via: SIP/2.0/UDP "
+							   "127.0.0.1:6001;branch=z9hG4bKlow2\n"});
+	b = call_incoming_as(ua, "INVITE " CAROL, 6000);
+	sink_answer(s, b, "passive", NULL);
+	sink_accept(s, 6000);
+	raw_answer(s->c, sink_next(s, 6000), 200);
+	c = call_incoming_as(ua, "INVITE " BOB, 6000);
+	call_reply(c, 180, NULL, "", "");
+	raw_answer(s->c, sink_next(s, 6000), 413);
+	big_ends(big, 413, 6000);
+	flow_bye_comes(b, 6000);
+	ua_answer(ua, ua_wait(ua, "CANCEL", c->call_id, 6000), 200, "");
+	call_reply(c, 487, NULL, "", "");
+	raw_close(s->c);
+	lab_idle(lab, 8000);
 }
 
 E2E_TEST(direct_wire, recipient_who_hangs_up_ends_the_copies,

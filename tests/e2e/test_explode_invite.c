@@ -340,9 +340,10 @@ E2E_TEST(explode_invite, bye_again_ends_nobody,
 
 E2E_TEST(explode_invite, cancel_reaches_all,
 		"OL-24: those who ring, those who have said nothing yet, and not those "
-		"who have refused")
+		"who have refused; so does a BYE in front of the answer")
 {
 	struct call *a, *b, *c, *d;
+	struct sip *ringing;
 
 	begin(NULL);
 	a = many_invite(ua, BOB " " CAROL " " TEL, NULL);
@@ -363,8 +364,25 @@ E2E_TEST(explode_invite, cancel_reaches_all,
 		ua_answer(ua, ua_wait(ua, "CANCEL", w->call_id, 6000), 200, "");
 		call_reply(w, 487, NULL, "", "");
 	}
-	end();
 	cr_assert_eq(ua_count(ua, "CANCEL", d->call_id), 0);
+	a = many_invite(ua, BOB " " CAROL, NULL);
+	b = many_incoming(ua, BOB);
+	c = many_incoming(ua, CAROL);
+	call_reply(c, 100, NULL, "", "");
+	call_reply(b, 180, NULL, "", "");
+	ringing = ua_wait(ua, "180/INVITE", a->call_id, 6000);
+	a->remote = sip_hdr(ringing, "To");
+	a->target = fmt("sip:%s:5060", lab->pf_ip);
+	call_request(a, "BYE", "", "");
+	ua_wait(ua, "200/BYE", a->call_id, 6000);
+	ua_wait(ua, "487/INVITE", a->call_id, 6000);
+	for(int i = 0; i < 2; i++) {
+		struct call *w = i ? c : b;
+
+		ua_answer(ua, ua_wait(ua, "CANCEL", w->call_id, 6000), 200, "");
+		call_reply(w, 487, NULL, "", "");
+	}
+	end();
 }
 
 E2E_TEST(explode_invite, restarted_relay_ends_it_for_all,

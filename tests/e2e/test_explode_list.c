@@ -112,7 +112,8 @@ E2E_TEST(explode_list, empty_lists_are_refused, "OP-15: 403 with Warning 129")
 }
 
 E2E_TEST(explode_list, every_form_of_a_list_is_read,
-		"OP-16: nested lists, references left out, schemes, duplicates")
+		"OP-16: nested lists, references left out, schemes, duplicates, no "
+		"header fields of an entry")
 {
 	lab = flow_lab(&ua, NULL);
 	cr_assert_str_eq(
@@ -124,11 +125,11 @@ E2E_TEST(explode_list, every_form_of_a_list_is_read,
 					"cp:anonymize=\"true\" cp:copyControl=\"cc\"/>"
 					"<entry uri=\"sip:b%6fb@CPM.test\"/>"
 					"<entry uri=\"sip:+15550103@cpm.test;user=phone\"/>"
-					"<entry uri=\"sip:e%20e@cpm.test\"/>"
+					"<entry uri=\"sip:e%20e@cpm.test;x=y?Subject=evil\"/>"
 					"<entry uri=\"" EXPLODER "\"/>",
 					4),
 			"sip:bob@cpm.test tel:+15550103 sips:dave@cpm.test "
-			"sip:e%20e@cpm.test");
+			"sip:e%20e@cpm.test;x=y");
 }
 
 E2E_TEST(explode_list, parts_may_stand_in_either_order,
@@ -278,6 +279,11 @@ E2E_TEST(explode_list, broken_lists_send_nothing_and_leave_nothing,
 	refused(list_message(ua, NULL,
 					list_body(list, list, cpim_part(list_cpim()), NULL)),
 			400, "More than one recipient list");
+	list = fmt("Content-Type: application/resource-lists+xml\n\n%s",
+			list_xml(list_entries("sip:bob@cpm.test")));
+	refused(list_message(ua, NULL,
+					list_body(list, list, cpim_part(list_cpim()), NULL)),
+			400, "No recipient list");
 	refused(list_message(ua, "Content-Type: application/resource-lists+xml\n",
 					list_xml(list_entries("sip:bob@cpm.test"))),
 			400, "A recipient list and a message are required");

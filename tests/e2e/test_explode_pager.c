@@ -254,6 +254,7 @@ E2E_TEST(explode_pager, sender_may_wait_for_all_answers,
 			"modparam(\"cpm\", \"exploder_wait\", 1500)");
 	aggregate(200, 200, 200);
 	aggregate(486, 404, 404);
+	aggregate(480, 486, 480);
 	aggregate(200, 480, 202);
 	/* one does not answer */
 	ua_send(ua, list_message(ua, NULL, NULL));
@@ -397,6 +398,8 @@ E2E_TEST(explode_pager, large_lists_do_not_hold_up_small_ones,
 	first = ua_wait(ua, "MESSAGE", NULL, 6000);
 	ua_send(ua, list_to(ua, NULL, "sip:bob@cpm.test sip:carol@cpm.test"));
 	ua_wait(ua, "202/MESSAGE", NULL, 6000);
+	/* the window is that of all lists together */
+	cr_assert_leq(lab_stat(lab, "exploder_in_flight"), 20);
 	/* each answer lets one go: half of the first ones are the small list's */
 	ua_answer(ua, first, 200, "");
 	while(small < 2) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "chain.h"
+#include "direct_flow.h"
 #include "orig_req.h"
 
 E2E_SUITE(orig_ims);
@@ -151,6 +152,17 @@ E2E_TEST(orig_ims, core_tells_by_the_served_user,
 /* ---- the S-CSCF's Route ---------------------------------------------------
  */
 
+/* A list of one beside the message. */
+static const char *listed(void)
+{
+	return fmt("--b1\nContent-Type: message/cpim\n\n%s\n--b1\n"
+			   "Content-Type: application/resource-lists+xml\n"
+			   "Content-Disposition: recipient-list\n\n<resource-lists "
+			   "xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list><entry "
+			   "uri=\"sip:bob@cpm.test\"/></list></resource-lists>\n--b1--\n",
+			pager_cpim());
+}
+
 E2E_TEST(orig_ims, route_below_ours_is_kept_byte_for_byte,
 		"OP-22 OP-23 OL-18/part: MESSAGE, INVITE, exploded MESSAGE and "
 		"the ISF by way of the core")
@@ -162,7 +174,10 @@ E2E_TEST(orig_ims, route_below_ours_is_kept_byte_for_byte,
 	mark = fmt("<sip:iscmark@%s:5060;lr;s=2;h=0;d=0;"
 			   "a=7369703A616c696365>",
 			lab->core_ip);
-	next = "\"S, 2\" <sip:Far%20away@192.0.2.9;lr;Odi=\"x\">;x=y";
+	/* behind it even one that is ours again */
+	next = fmt("\"S, 2\" <sip:Far%%20away@192.0.2.9;lr;Odi=\"x\">;x=y, "
+			   "<sip:term@%s:5060;lr>",
+			lab->pf_ip);
 	ours = fmt("<sip:orig@%s:5060;lr>", lab->pf_ip);
 	route = fmt("%s, %s, %s", ours, mark, next);
 	m = req_passed(ua, "MESSAGE", REQ(.route = route));
@@ -176,16 +191,7 @@ E2E_TEST(orig_ims, route_below_ours_is_kept_byte_for_byte,
 	cr_assert(strstr(m->text, mark) < strstr(m->text, next));
 	m = req_passed(ua, "exploded",
 			REQ(.route = route, .ruri = "sip:exploder@cpm.test",
-					.type = "multipart/mixed;boundary=b1",
-					.body = fmt("--b1\nContent-Type: message/cpim\n\n%s\n--b1\n"
-								"Content-Type: application/"
-								"resource-lists+xml\nContent-Disposition: "
-								"recipient-list\n\n<resource-lists "
-								"xmlns=\"urn:ietf:params:xml:ns:"
-								"resource-lists\"><list><entry "
-								"uri=\"sip:bob@cpm.test\"/></list>"
-								"</resource-lists>\n--b1--\n",
-							pager_cpim())));
+					.type = "multipart/mixed;boundary=b1", .body = listed()));
 	cr_assert(strstr(m->text, mark) != NULL, "%s", m->text);
 	cr_assert(strstr(m->text, next) != NULL, "%s", m->text);
 	/* the core's own entries come before that of the ISF */
@@ -226,17 +232,26 @@ static const char *const network[] = {"P-Asserted-Identity",
 		"P-Visited-Network-ID"};
 
 E2E_TEST(orig_ims, without_a_list_everyone_is_trusted,
-		"what the network has asserted stays, and the log warns")
+		"what the network has asserted stays, and the log warns; an identity "
+		"of the script is the only one")
 {
 	struct sip *m;
 
-	own_pf("", "", 404);
+	own_pf("",
+			"	if(is_present_hf(\"X-Password\"))\n"
+			"		$cpm(asserted) = \"sip:carol@cpm.test\";",
+			404);
 	m = req_passed(ua, "all trusted",
 			REQ(.without = "P-Preferred-Service",
 					.headers = NETWORK "P-Asserted-Service: " URN "msg\n"));
 	for(size_t i = 0; i < sizeof(network) / sizeof(*network); i++)
 		cr_assert_str_neq(sip_hdr(m, network[i]), "", "%s", network[i]);
 	cr_assert(strstr(proc_stderr(pf), "trusted_peers is not set") != NULL);
+	m = req_passed(ua, "named by the script",
+			REQ(.headers = "X-Password: good\n"
+						   "P-Asserted-Identity: <sip:alice@cpm.test>\n"));
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Identity"), "<sip:carol@cpm.test>");
+	cr_assert_null(sip_hdr_nth(m, "P-Asserted-Identity", 1));
 }
 
 E2E_TEST(orig_ims, strangers_assertions_are_removed,
@@ -269,6 +284,60 @@ E2E_TEST(orig_ims, strangers_assertions_are_removed,
 					.headers = "X-Password: good\n"
 							   "P-Asserted-Service: urn:x\n"));
 	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), "");
+}
+
+/* carol, as the script says, and nothing else that the stranger has said. */
+static void only_carol(const struct sip *m, const char *service)
+{
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Identity"), "<sip:carol@cpm.test>");
+	cr_assert_null(sip_hdr_nth(m, "P-Asserted-Identity", 1));
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), service);
+	for(size_t i = 2; i < sizeof(network) / sizeof(*network); i++)
+		cr_assert_str_eq(sip_hdr(m, network[i]), "", "%s", network[i]);
+}
+
+E2E_TEST(orig_ims, strangers_assertions_do_not_get_into_requests_of_ours,
+		"OL-01 OL-06 OP-21 OP-28: an INVITE, a message to many and one made "
+		"large; without a Route they go to the outbound proxy")
+{
+	const char *headers = NETWORK "X-Password: good\n"
+								  "P-Asserted-Identity: <tel:+15550101>\n"
+								  "P-Asserted-Service: urn:x\n";
+	const char *call_id;
+	struct own own;
+	struct sip *m;
+
+	own_start(&own, "modparam(\"cpm\", \"trusted_peers\", \"192.0.2.1\")",
+			"	if(is_present_hf(\"X-Password\"))\n"
+			"		$cpm(asserted) = \"sip:carol@cpm.test\";\n"
+			"	if(is_present_hf(\"X-Large\"))\n"
+			"		$cpm(pager_limit) = 10;");
+	req_refused(own.ua, "nobody we know", 403, W127,
+			REQ(.large = true, .headers = NETWORK));
+	/* nor does he say which half of the network it is, or which service */
+	only_carol(req_passed(own.ua, "INVITE",
+					   REQ(.large = true, .without = "P-Preferred-Service",
+							   .route = fmt("<sip:%s:5060;lr>", own.lab->pf_ip),
+							   .headers = fmt("P-Served-User: <" EXPLODER
+											  ">;sescase=term\n%s",
+									   headers))),
+			URN "largemsg");
+	only_carol(req_passed(own.ua, "to many",
+					   REQ(.headers = headers, .without = "P-Preferred-Service",
+							   .route = fmt(
+									   "<sip:orig@%s:5060;lr>", own.lab->pf_ip),
+							   .ruri = EXPLODER,
+							   .type = "multipart/mixed;boundary=b1",
+							   .body = listed())),
+			URN "msg");
+	ua_send(own.ua,
+			req_text(own.ua, &REQ(.headers = fmt("%sX-Large: yes\n", headers)),
+					&call_id));
+	m = ua_wait(own.ua, "INVITE", NULL, 6000);
+	only_carol(m, URN "largemsg");
+	ua_answer(own.ua, m, 480, "");
+	ua_wait(own.ua, "480/MESSAGE", call_id, 6000);
+	lab_idle(own.lab, 6000);
 }
 
 /* Status of the PF's answer to a MESSAGE from ::1. */

@@ -163,7 +163,7 @@ E2E_TEST(switch_fail, other_refusals_are_the_sender_s,
 }
 
 E2E_TEST(switch_fail, without_interworking_the_code_is_the_sender_s,
-		"OP-44: 404 and 488, no INVITE to the ISF")
+		"OP-44: 404 and 488, no INVITE to the ISF; OP-37: 416 for mailto:")
 {
 	struct big *b;
 
@@ -174,6 +174,9 @@ E2E_TEST(switch_fail, without_interworking_the_code_is_the_sender_s,
 	b = send_one();
 	refuses(488, "");
 	big_ends(b, 488, 6000);
+	b = big_send(
+			ua, &(struct big_opt){.to = "mailto:joe@example.com", .n = SIZE});
+	big_ends(b, 416, 6000);
 	cr_assert_eq(ua_count(isf, "INVITE", NULL), 0);
 	switch_clean(lab, 8000);
 }

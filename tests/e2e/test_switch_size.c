@@ -161,7 +161,8 @@ static struct sink *arrives(struct big *b, size_t n)
 
 E2E_TEST(switch_size, types_of_a_multipart_payload_are_said,
 		"OP-41: cpm.Payload-Type in the order of the parts, its namespace, the "
-		"second Content-Type and the disposition request as they were")
+		"second Content-Type and the disposition request as they were; OP-11: "
+		"they count for the largest message")
 {
 	static const char *const imdn =
 			"NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: m-1\r\n"
@@ -190,6 +191,13 @@ E2E_TEST(switch_size, types_of_a_multipart_payload_are_said,
 				   "c.Payload-Type: text/plain, image/jpeg\r\n");
 	s = arrives(b, b->body_n);
 	cr_assert_str_eq(s->got, b->body);
+	/* they count for the largest message */
+	b = send_parts("");
+	s = arrives(b, b->body_n + strlen(added));
+	lab_rpc(lab, "cpm",
+			fmt("htable.sets cpm_rules sip:alice@cpm.test max_message=%zu",
+					s->n - 1));
+	big_ends(send_parts(""), 403, 6000);
 	switch_clean(lab, 8000);
 }
 
