@@ -67,6 +67,8 @@ static void check_out(struct call *a, struct call *b, const char *uri)
 	cr_assert_str_eq(sip_hdr(b->in, "Min-SE"), "");
 	cr_assert(strstr(sip_hdr(b->in, "Session-Expires"), ";refresher=uac")
 			!= NULL);
+	/* To is another one now */
+	cr_assert_str_eq(sip_hdr(b->in, "Identity"), "");
 	/* neither list nor history of it */
 	cr_assert(strcasestr(b->in->text, "resource-lists") == NULL);
 	cr_assert(strcasestr(b->in->text, "recipient-list") == NULL);
@@ -83,7 +85,8 @@ static void two_invites(enum list_order order)
 	a = call_invite(ua,
 			&(struct invite_opt){.to = EXPLODER,
 					.headers = "Require: recipient-list-invite\n"
-							   "Subject: to you all\n",
+							   "Subject: to you all\n"
+							   "Identity: eyJhbGciOi.x\n",
 					.type = many_type,
 					.sdp = many_body(list_xml(list_entries(
 											 BOB " " TEL " sip:bob@CPM.test")),

@@ -162,7 +162,11 @@ E2E_TEST(switch, service_of_the_message_becomes_that_of_the_large_one,
 					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg\""},
 			{"Accept-Contact: *;+g.3gpp.icsi-ref=\"" ENC
 			 "msg.group\";+g.x=\"y\"\n",
-					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg.group\";+g.x=\"y\""}};
+					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg.group\";+g.x=\"y\""},
+			/* the service and a device in one */
+			{"Accept-Contact: *;+sip.instance=\"<urn:gsma:imei:1-2-3>\";"
+			 "+g.3gpp.icsi-ref=\"" ENC "msg\"\n",
+					"*;+g.3gpp.icsi-ref=\"" ENC "largemsg\""}};
 	struct big *b;
 	struct call *c;
 
