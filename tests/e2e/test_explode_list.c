@@ -158,6 +158,15 @@ E2E_TEST(explode_list, parts_may_stand_in_either_order,
 							cpim, NULL),
 					1),
 			"sip:bob@cpm.test");
+	cr_assert_str_eq(
+			recipients(NULL,
+					list_body(fmt("Content-Type: application/"
+								  "resource-lists+xml\nContent-Disposition: "
+								  "recipient-list; handling=required\n\n%s",
+									  xml),
+							cpim, NULL),
+					1),
+			"sip:bob@cpm.test");
 	/* a history of recipients is another thing */
 	cr_assert_str_eq(
 			recipients(NULL,
