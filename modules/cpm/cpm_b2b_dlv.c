@@ -464,7 +464,7 @@ static void decided_done(uint64_t id, unsigned n)
 {
 	cpm_session_t *s = cpm_session_lock(id);
 	cpm_dlv_t *d = s ? cpm_session_dlv(s, n) : NULL;
-	bool counts = d && d->state == CPM_V_PENDING;
+	bool counts = d && d->state == CPM_V_PENDING, first = false;
 
 	if(counts) {
 		d->state = CPM_V_DONE;
@@ -473,10 +473,14 @@ static void decided_done(uint64_t id, unsigned n)
 			cpm_stat_inc(CPM_STAT_DIRECT_OK);
 		} else {
 			s->n_done++;
+			first = s->kind == CPM_UAS_STORE && s->n_done == 1
+					&& cpm_session_pending(s) > 0;
 		}
 	}
 	if(s)
 		cpm_session_unlock(s);
+	if(first) /* the others do not hold up what is stored besides */
+		cpm_push_tell(id, false);
 	if(counts)
 		cpm_dlv_decide(id);
 }

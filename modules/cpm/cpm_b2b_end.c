@@ -192,7 +192,7 @@ void cpm_b2b_end(uint64_t id, cpm_end_t why, unsigned by, str given)
 	if(p.close)
 		cpm_media_close(id, !p.drain);
 	if(p.stored)
-		cpm_push_over(id);
+		cpm_push_tell(id, true);
 	if(p.fetched)
 		cpm_fetch_over(id);
 	cpm_strs_drop(p.in_dlg);

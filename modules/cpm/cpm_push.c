@@ -24,6 +24,7 @@
 #define TRIES_MAX 12 /* some six minutes */
 #define LATER_MAX_MS 30000
 #define AGAIN_MS 2000 /* a settle that was lost */
+#define LINGER_MS 500 /* between two looks at clients that are slow */
 
 static struct table
 {
@@ -99,6 +100,7 @@ static void wait_unsafe(cpm_push_t *p, uint64_t at, bool any)
 	p->at = at;
 	p->any = any;
 	p->known = p->again = p->again_any = p->slow = false;
+	p->n_left = 0;
 	cpm_strs_free(&p->texts);
 }
 
@@ -287,7 +289,8 @@ enum step
 	NOTHING,
 	ASK,
 	RENEW,
-	SETTLE
+	SETTLE,
+	GO_ON
 };
 
 struct due
@@ -310,9 +313,8 @@ static enum step look_unsafe(cpm_push_t *p, uint64_t now)
 			p->state = CPM_PU_ASKING;
 			return ASK;
 		case CPM_PU_LINGERING:
-			p->slow = true;
-			p->state = CPM_PU_ASKING;
-			return ASK;
+			p->at = now + LINGER_MS;
+			return GO_ON;
 		case CPM_PU_SENDING:
 		case CPM_PU_TELLING:
 			p->at = now + (uint64_t)cpm_conf.push_lease / 3;
@@ -333,6 +335,8 @@ static void carry_out(const struct due *d)
 		cpm_push_ask(d->tag);
 	else if(d->step == SETTLE)
 		cpm_push_settle(d->tag);
+	else if(d->step == GO_ON)
+		cpm_push_linger_over(d->tag);
 	else if(cpm_deferred_renew(
 					ref, d->fence, (unsigned)cpm_conf.push_lease, NULL, 0, 0)
 			< 0)
@@ -406,5 +410,5 @@ int cpm_push_init(void)
 		if(lock_init(&table->slots[i].lock) == NULL)
 			return -1;
 	cpm_clients_on_change(on_change);
-	return cpm_push_run_init();
+	return cpm_push_linger_init() < 0 ? -1 : cpm_push_run_init();
 }

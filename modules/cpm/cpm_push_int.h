@@ -2,7 +2,8 @@
  *
  * Private to the push (cpm_push.h): cpm_push.c owns the table and the clock,
  * cpm_push_run.c takes one user through asking, sending and settling,
- * cpm_push_end.c tells senders what was given up or has expired.
+ * cpm_push_linger.c says when the next message goes out without a client that
+ * is slow, cpm_push_end.c tells senders what was given up or has expired.
  */
 #ifndef CPM_PUSH_INT_H
 #define CPM_PUSH_INT_H
@@ -21,7 +22,8 @@ typedef enum cpm_push_state
 	CPM_PU_SENDING,  /* at his clients; the claim is renewed at `at` */
 	CPM_PU_TELLING,  /* its sender is being told that it is given up */
 	CPM_PU_SETTLING, /* deferred.settle is out; again at `at` if it was lost */
-	CPM_PU_LINGERING /* settled; slower clients answer until `at` */
+	CPM_PU_LINGERING /* settled; slower clients are waited for until `at`, then
+					  * as cpm_push_linger_over() says */
 } cpm_push_state_t;
 
 /* Texts of the message under way: cpm_push_t.texts. */
@@ -47,6 +49,9 @@ typedef struct cpm_push
 	bool any;              /* also what waits for a registration */
 	bool known;            /* his clients were asked for and are known by now */
 	bool slow; /* in this round a client has been waited for in vain */
+	/* large messages that were left to clients who did not answer, since all
+	 * have answered one, or were given up */
+	unsigned n_left;
 	bool again, again_any; /* another round follows, at: */
 	uint64_t again_at;     /* cpm_now_ms() */
 	/* what has failed too often to hold up the others: they follow; "" none */
@@ -60,6 +65,7 @@ typedef struct cpm_push
 	int code;
 	unsigned attempts, permanents; /* of earlier pushes */
 	uint64_t fence, size;
+	uint64_t session; /* of a large one of which a client has all; 0 none */
 	char ref[CPM_DEFERRED_REF_BUF];
 	cpm_strs_t *texts; /* CPM_PU_*, owned */
 	char user[CPM_USER_BUF];
@@ -96,6 +102,21 @@ void cpm_push_settle(uint64_t tag);
 
 /* Is a client registered that could take a message of that kind? */
 bool cpm_push_reachable(const str *user, bool large);
+
+/* ---- slow clients (cpm_push_linger.c) ---- */
+
+int cpm_push_linger_init(void);
+
+/* How long a client may take for one message before the next one goes out: one
+ * that is gone shall not hold up the others' messages for long, each time. */
+uint64_t cpm_push_linger_ms(const cpm_push_t *p);
+
+/* That time is over: the next message, or it is asked again by the clock, for
+ * a client receives this one, or too many are left to clients like that. */
+void cpm_push_linger_over(uint64_t tag);
+
+/* The session of a message that was left has ended. */
+void cpm_push_left_over(void);
 
 /* ---- the end of messages (cpm_push_end.c) ---- */
 

@@ -22,16 +22,6 @@
 #include "proto/product.h"
 
 #define ORDER_TRIES 2 /* failures after which a message holds up no others */
-#define SLOW_MS 1000  /* for one that did not answer the message before */
-
-/* How long a client may take for one message before the next one goes out: one
- * that is gone shall not hold up the others' messages for long, each time. */
-static uint64_t linger_ms(const cpm_push_t *p)
-{
-	return p->slow && cpm_conf.fork_wait > SLOW_MS
-			? SLOW_MS
-			: (uint64_t)cpm_conf.fork_wait;
-}
 
 static product_version min_version;
 
@@ -191,7 +181,7 @@ static void settled(uint64_t tag)
 		p->any = cpm_conf.push; /* he is there: all of it */
 		p->tries = 0;
 		p->state = linger ? CPM_PU_LINGERING : CPM_PU_ASKING;
-		p->at = cpm_now_ms() + linger_ms(p);
+		p->at = cpm_now_ms() + cpm_push_linger_ms(p);
 	}
 	cpm_push_unlock(p);
 	if(outcome == CPM_OUT_DELIVERED)
@@ -335,6 +325,7 @@ void cpm_push_answered(
 		return;
 	p->over |= over;
 	if(p->state == CPM_PU_LINGERING && over) {
+		p->n_left = 0;
 		p->state = CPM_PU_ASKING;
 		ask = true;
 	} else if(p->state == CPM_PU_SENDING && (ok || over)) {
@@ -368,18 +359,23 @@ static void on_news(const cpm_fan_news_t *f)
 static void on_pushed(const cpm_term_pushed_t *r)
 {
 	cpm_push_t *p;
+	bool first;
 
-	if(!r->delivered) {
-		cpm_push_answered(r->tag, false, true, r->code, r->lasting);
-		return;
+	if(r->left)
+		cpm_push_left_over();
+	p = r->delivered ? cpm_push_lock(r->tag) : NULL;
+	first = p && p->state == CPM_PU_SENDING;
+	if(first) {
+		p->over = r->over;
+		p->session = r->session;
+		settle_as(p, CPM_OUT_DELIVERED, 0);
 	}
-	p = cpm_push_lock(r->tag);
-	if(p == NULL)
-		return;
-	p->over = true;
-	settle_as(p, CPM_OUT_DELIVERED, 0);
-	cpm_push_unlock(p);
-	settled(r->tag);
+	if(p)
+		cpm_push_unlock(p);
+	if(first)
+		settled(r->tag);
+	else
+		cpm_push_answered(r->tag, r->delivered, r->over, r->code, r->lasting);
 }
 
 /* ---- sending ---- */
@@ -469,6 +465,7 @@ static bool note(uint64_t *tag, const cpm_deferred_msg_t *m,
 	p->ref[m->ref.len] = '\0';
 	p->fence = m->fence;
 	p->size = m->size;
+	p->session = 0;
 	p->large = m->large;
 	p->negative = m->imdn_negative;
 	p->imdn = m->imdn_is;

@@ -271,6 +271,7 @@ typedef struct cpm_session
 	bool copies_begin;    /* the clients for copies are being chosen */
 	bool term;            /* the deliveries are clients of one user */
 	bool choosing;        /* the user's clients are not known yet */
+	bool push_left;       /* the push has gone on without it; CPM_UAS_STORE */
 	bool isf_hint;        /* a client failed in a way that the ISF may mend */
 	uint8_t defer;        /* cpm_defer_state_t */
 	int defer_code;       /* of the relay's refusal, CPM_F_NO */

@@ -77,11 +77,12 @@ typedef struct cpm_term_push
 typedef struct cpm_term_pushed
 {
 	uint64_t tag;
-	str ref;
-	uint64_t fence;
-	bool delivered; /* a client has all of it: the relay has settled that */
-	int code;       /* else: lowest failure of a client, SIP status */
-	bool lasting;   /* and every client has refused the message itself */
+	uint64_t session; /* for cpm_term_push_leave() */
+	bool delivered;   /* a client has all of it: the relay has settled that */
+	bool over;        /* the session has ended */
+	bool left;        /* likewise, and it was CPM_LEFT */
+	int code;         /* else: lowest failure of a client, SIP status */
+	bool lasting;     /* and every client has refused the message itself */
 } cpm_term_pushed_t;
 
 /**
@@ -90,10 +91,25 @@ typedef struct cpm_term_pushed
  *
  * @param rcpts the clients, taken over, also on failure
  *
- * @return 0: cpm_term_on_pushed()'s function will be called, once, in any
- *         process; negative errno: nothing was begun, it will not
+ * @return 0: cpm_term_on_pushed()'s function will be called, in any process,
+ *         when the session has ended; before that once, when the first client
+ *         has all of it and others have not decided. Negative errno: nothing
+ *         was begun, it will not
  */
 int cpm_term_push(const cpm_term_push_t *m, cpm_rcpts_t *rcpts);
+
+/* What cpm_term_push_leave() has found. */
+typedef enum cpm_term_left
+{
+	CPM_LEFT,     /* nobody receives it, some ring: `left` will be told at its
+				   * end */
+	CPM_LEFT_NOT, /* a client receives it */
+	CPM_LEFT_OVER /* it has ended */
+} cpm_term_left_t;
+
+/* Whoever pushes goes on to the next message, and leaves this session, which
+ * has delivered, to clients that have not answered. Any process, no lock. */
+cpm_term_left_t cpm_term_push_leave(uint64_t session);
 
 /* Who is told; before the fork. */
 void cpm_term_on_pushed(void (*f)(const cpm_term_pushed_t *result));

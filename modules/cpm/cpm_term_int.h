@@ -46,8 +46,9 @@ void cpm_defer_event(uint64_t id, const char *type, const json_t *params);
 
 /* ---- push (cpm_term_push.c) ---- */
 
-/* A session of CPM_UAS_STORE ends: whoever pushes is told. */
-void cpm_push_over(uint64_t id);
+/* A session of CPM_UAS_STORE ends, or its first client has all of it: whoever
+ * pushes is told. */
+void cpm_push_tell(uint64_t id, bool over);
 
 /* ---- fetching (cpm_term_fetch.c) ---- */
 

@@ -163,25 +163,49 @@ static bool all_lasting(const cpm_session_t *s)
 	return s->n_dlv > 0;
 }
 
-void cpm_push_over(uint64_t id)
+void cpm_push_tell(uint64_t id, bool over)
 {
 	cpm_session_t *s = cpm_session_lock(id);
-	cpm_term_pushed_t r = {.delivered = false};
-	cpm_strs_t *names = NULL;
+	cpm_term_pushed_t r = {.session = id, .over = over};
 	bool tell = s && s->kind == CPM_UAS_STORE;
 
 	if(tell) {
-		names = cpm_strs_copy(s->defer_text);
 		r.tag = s->push_tag;
-		r.fence = s->fence;
 		r.delivered = s->n_done > 0;
+		r.left = over && s->push_left;
 		r.code = s->fail_code;
 		r.lasting = all_lasting(s);
 	}
 	if(s)
 		cpm_session_unlock(s);
-	r.ref = cpm_strs_get(names, CPM_DT_REF);
 	if(tell && pushed)
 		pushed(&r);
-	cpm_strs_drop(names);
+}
+
+/* Does a client receive it, or is about to? */
+static bool is_received(cpm_session_t *s)
+{
+	for(unsigned i = 0; i < s->n_dlv; i++) {
+		const cpm_leg_t *l = cpm_session_leg(s, s->dlv[i].leg);
+
+		if(l && s->dlv[i].state == CPM_V_PENDING && l->state != CPM_L_INVITED
+				&& l->state != CPM_L_RINGING)
+			return true;
+	}
+	return false;
+}
+
+cpm_term_left_t cpm_term_push_leave(uint64_t session)
+{
+	cpm_session_t *s = cpm_session_lock(session);
+	cpm_term_left_t how = CPM_LEFT_OVER;
+
+	if(s == NULL)
+		return how;
+	if(s->state != CPM_S_CLOSING) {
+		how = is_received(s) ? CPM_LEFT_NOT : CPM_LEFT;
+		s->push_left |= how == CPM_LEFT;
+	}
+	cpm_session_unlock(s);
+	return how;
 }

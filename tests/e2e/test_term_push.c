@@ -42,27 +42,39 @@ static void stored_wait(size_t n)
 }
 
 /* A message for bob, who is not there; the sender's call. */
-static struct call *begin(const char *headers)
+static struct call *store(const char *headers)
 {
-	struct call *a;
-	struct sip *ok;
+	struct call *a = term_invite(&o, &(struct invite_opt){.headers = headers});
+	struct sip *ok = call_answered(a, 6000);
 
-	term_start(&o,
-			"modparam(\"cpm\", \"push_settle\", 100)\n"
-			"modparam(\"cpm\", \"push_permanent\", 1)\n"
-			"modparam(\"cpm\", \"min_client_version\", \"2.0\")\n"
-			"modparam(\"cpm\", \"push_retries\", \"1 1 2\")\n");
-	relay = (struct rig){.ip = o.lab->pf_ip, .sock = o.lab->relay_sock};
-	ctl = ctl_hello_fd(&relay);
-	body = content_make(SIZE);
-	a = term_invite(&o, &(struct invite_opt){.headers = headers});
-	ok = call_answered(a, 6000);
 	call_ack(a);
 	raw_close(term_send(&o, a, ok, body, SIZE, 200));
 	term_bye(a);
 	lab_idle(o.lab, 8000);
+	return a;
+}
+
+static struct call *begin_with(const char *headers, const char *params)
+{
+	struct call *a;
+
+	term_start(&o,
+			fmt("modparam(\"cpm\", \"push_settle\", 100)\n"
+				"modparam(\"cpm\", \"push_permanent\", 1)\n"
+				"modparam(\"cpm\", \"min_client_version\", \"2.0\")\n"
+				"modparam(\"cpm\", \"push_retries\", \"1 1 2\")\n%s",
+					params));
+	relay = (struct rig){.ip = o.lab->pf_ip, .sock = o.lab->relay_sock};
+	ctl = ctl_hello_fd(&relay);
+	body = content_make(SIZE);
+	a = store(headers);
 	cr_assert_eq(n_stored(), 1);
 	return a;
+}
+
+static struct call *begin(const char *headers)
+{
+	return begin_with(headers, "");
 }
 
 static struct call *pushed(const char *urn)
@@ -162,6 +174,73 @@ E2E_TEST(term_push, what_fails_is_tried_again,
 	flow_bye_comes(b, 6000);
 	stored_wait(0);
 	out_free(&out);
+	end();
+}
+
+/* A client answers, and takes all of it. */
+static void takes(struct call *c)
+{
+	struct out out;
+
+	many_accept(c);
+	out = many_media(o.lab, c);
+	out_takes(&out, body, SIZE);
+	flow_bye_comes(c, 6000);
+	out_free(&out);
+}
+
+E2E_TEST(term_push, silent_client_does_not_hold_up_the_next_message,
+		"TL-18: once a client has a message the next one waits fork_wait for "
+		"those that do not answer, longer for one that receives it; the "
+		"session that is left serves who answers late, counts by "
+		"push_parallel, and says nothing of later messages")
+{
+	struct call *b, *c[4];
+	struct out out;
+
+	begin_with(NULL,
+			"modparam(\"cpm\", \"fork_wait\", 300)\n"
+			"modparam(\"cpm\", \"push_parallel\", 1)\n");
+	for(int i = 1; i < 4; i++)
+		store(NULL);
+	term_register_both(&o);
+	/* the tablet receives the first one: the second one waits */
+	b = pushed(PHONE);
+	c[0] = pushed(TABLET);
+	many_accept(c[0]);
+	out = many_media(o.lab, c[0]);
+	out_take(&out, SIZE / 4);
+	takes(b);
+	stored_wait(3);
+	ua_idle(o.ua, 600);
+	term_invites(&o, 2);
+	out_takes(&out, body, SIZE);
+	out_free(&out);
+	flow_bye_comes(c[0], 6000);
+	/* it rings with the second one: the third one goes out */
+	b = pushed(PHONE);
+	c[1] = pushed(TABLET);
+	call_reply(c[1], 180, NULL, "", "");
+	takes(b);
+	b = pushed(PHONE);
+	c[2] = pushed(TABLET);
+	/* that one is left unanswered too, but there is room for one like that */
+	takes(b);
+	stored_wait(1);
+	ua_idle(o.ua, 600);
+	term_invites(&o, 6);
+	takes(c[1]);
+	b = pushed(PHONE);
+	c[3] = pushed(TABLET);
+	/* what becomes of those before says nothing of the last one */
+	term_refuse(c[2], 486);
+	term_refuse(c[3], 486);
+	cr_assert_eq(n_stored(), 1);
+	takes(b);
+	stored_wait(0);
+	own_stat_wait(&o, "push_users", 0);
+	cr_assert_eq(lab_stat(o.lab, "deferred_delivered"), 4);
+	cr_assert_eq(lab_stat(o.lab, "deferred_retries"), 0);
 	end();
 }
 
