@@ -141,6 +141,23 @@ long relay_memory(struct lab *lab, const char *what)
 	return strtol(at + strlen(what) + 1, NULL, 10);
 }
 
+long long chain_stored(struct lab *lab)
+{
+	return event_number(
+			lab_relayctl(lab, "deferred", "count", NULL), "messages");
+}
+
+void chain_stored_wait(struct lab *lab, long long n)
+{
+	for(int i = 0; i < 300; i++) {
+		if(chain_stored(lab) == n)
+			return;
+		sleep_ms(100);
+	}
+	cr_assert_fail(
+			"%lld messages in the store, %lld awaited", chain_stored(lab), n);
+}
+
 bool under_sanitizer(void)
 {
 	const char *bin = getenv("CPM_BIN");

@@ -47,6 +47,10 @@ void header_is(json_t *event, const char *name, const char *value);
 void header_has(json_t *event, const char *name, const char *part);
 void header_absent(json_t *event, const char *name);
 
+/* Messages that the relay's store has; wait until there are so many. */
+long long chain_stored(struct lab *lab);
+void chain_stored_wait(struct lab *lab, long long n);
+
 /* Memory of the relay in KiB: "VmRSS" now, "VmHWM" at its highest. */
 long relay_memory(struct lab *lab, const char *what);
 

@@ -208,29 +208,36 @@ E2E_TEST(direct_wire, copy_begins_with_the_first_acknowledgement,
 	send_end(&s);
 }
 
-E2E_TEST(direct_wire, copies_end_with_a_message_that_nobody_has,
-		"OL-26 OL-28/part: bob hangs up in the middle; carol's and the copy's "
-		"client are hung up, nothing is left")
+/* The sender or the recipient hangs up when half of it has crossed. */
+static void hang_up_in_the_middle(bool sender)
 {
 	struct sending s;
 	struct out tablet;
-	struct call *c;
+	struct call *c, *who;
 	size_t n;
 
 	send_begin(&s);
+	who = sender ? s.a : s.b;
 	n = strlen(s.body);
 	many_send(s.in, &s.p, s.body, 0, n / 2, n);
 	out_take(&s.carol, n / 2);
 	c = call_incoming_as(ua, "INVITE " BOB, 6000);
 	many_accept(c);
 	tablet = many_media(lab, c);
-	call_request(s.a, "BYE", "", "");
-	ua_wait(ua, "200/BYE", s.a->call_id, 6000);
-	flow_bye_comes(s.b, 6000);
+	call_request(who, "BYE", "", "");
+	ua_wait(ua, "200/BYE", who->call_id, 6000);
+	flow_bye_comes(sender ? s.b : s.a, 6000);
 	flow_bye_comes(c, 6000);
 	out_free(&tablet);
 	send_end(&s);
 	cr_assert_eq(lab_stat(lab, "direct_taken"), 0);
+}
+
+E2E_TEST(direct_wire, copies_end_with_a_message_that_nobody_has,
+		"OL-26 OL-28/part: bob hangs up in the middle; carol's and the copy's "
+		"client are hung up, nothing is left")
+{
+	hang_up_in_the_middle(true);
 }
 
 E2E_TEST(direct_wire, copies_end_with_a_long_text_that_nobody_took,
@@ -267,25 +274,7 @@ E2E_TEST(direct_wire, recipient_who_hangs_up_ends_the_copies,
 		"OL-26 OL-28/part: nobody has taken it: the sender learns it by MSRP, "
 		"the copy's client is hung up")
 {
-	struct sending s;
-	struct out tablet;
-	struct call *c;
-	size_t n;
-
-	send_begin(&s);
-	n = strlen(s.body);
-	many_send(s.in, &s.p, s.body, 0, n / 2, n);
-	out_take(&s.carol, n / 2);
-	c = call_incoming_as(ua, "INVITE " BOB, 6000);
-	many_accept(c);
-	tablet = many_media(lab, c);
-	call_request(s.b, "BYE", "", "");
-	ua_wait(ua, "200/BYE", s.b->call_id, 6000);
-	flow_bye_comes(s.a, 6000);
-	flow_bye_comes(c, 6000);
-	out_free(&tablet);
-	send_end(&s);
-	cr_assert_eq(lab_stat(lab, "direct_taken"), 0);
+	hang_up_in_the_middle(false);
 }
 
 E2E_TEST(direct_wire, relay_that_dies_ends_the_copies,

@@ -21,22 +21,6 @@ static struct lab *begin(const char *setting)
 			"LAB_DIRECT=0", "LAB_NOTIFY=none", setting, NULL);
 }
 
-static long long stored(struct lab *lab)
-{
-	return event_number(
-			lab_relayctl(lab, "deferred", "count", NULL), "messages");
-}
-
-static void wait_stored(struct lab *lab, long long n)
-{
-	for(int i = 0; i < 300; i++) {
-		if(stored(lab) == n)
-			return;
-		sleep_ms(100);
-	}
-	cr_assert_fail("%lld messages in the store, %lld awaited", stored(lab), n);
-}
-
 static void leaves(struct proc *client)
 {
 	proc_signal(client, SIGTERM);
@@ -69,7 +53,7 @@ static void comes_and_gets(
 		gets_file(bob, file);
 	if(text)
 		gets_file(bob, text);
-	wait_stored(lab, 0);
+	chain_stored_wait(lab, 0);
 	lab_idle(lab, 15000);
 }
 
@@ -93,7 +77,7 @@ E2E_TEST(term_life, two_clients_and_one_that_is_away,
 	cr_assert_eq(json_array_size(proc_events(a, "received")), 2);
 	cr_assert_eq(json_array_size(proc_events(b, "received")), 2);
 	lab_idle(lab, 15000);
-	cr_assert_eq(stored(lab), 0);
+	cr_assert_eq(chain_stored(lab), 0);
 }
 
 E2E_TEST(term_life, both_refuse_and_a_third_one_gets_it_later,
@@ -106,7 +90,7 @@ E2E_TEST(term_life, both_refuse_and_a_third_one_gets_it_later,
 	struct proc *b = client_receive(lab, "bob#2", "--answer-code", "480", NULL);
 
 	send_both(lab, file, 202, text);
-	cr_assert_eq(stored(lab), 2);
+	cr_assert_eq(chain_stored(lab), 2);
 	leaves(a);
 	leaves(b);
 	comes_and_gets(lab, "bob#3", file, text);
@@ -144,7 +128,7 @@ E2E_TEST(term_life, one_breaks_off_and_the_other_has_it,
 	proc_event(a, "receive_failed", 10000);
 	gets_file(b, file);
 	lab_idle(lab, 15000);
-	cr_assert_eq(stored(lab), 0);
+	cr_assert_eq(chain_stored(lab), 0);
 }
 
 E2E_TEST(term_life, who_answers_late_gets_all_of_it,
@@ -163,7 +147,7 @@ E2E_TEST(term_life, who_answers_late_gets_all_of_it,
 	gets_file(a, file);
 	gets_file(b, file);
 	lab_idle(lab, 15000);
-	cr_assert_eq(stored(lab), 0);
+	cr_assert_eq(chain_stored(lab), 0);
 }
 
 E2E_TEST(term_life, late_answer_settles_the_copy,
@@ -178,9 +162,9 @@ E2E_TEST(term_life, late_answer_settles_the_copy,
 
 	sender_ends(alice, SENT, 30000);
 	cr_assert_eq(event_number(proc_event(alice, "sent", 100), "status"), 202);
-	cr_assert_eq(stored(lab), 1);
+	cr_assert_eq(chain_stored(lab), 1);
 	gets_file(bob, text);
-	wait_stored(lab, 0);
+	chain_stored_wait(lab, 0);
 	cr_assert_eq(json_array_size(proc_events(bob, "received")), 1);
 }
 
@@ -209,7 +193,7 @@ static void stored_then_killed(const char *part, const char *store)
 	const char *text = test_file("text", 100, true);
 
 	send_both(lab, file, 202, text);
-	cr_assert_eq(stored(lab), 2);
+	cr_assert_eq(chain_stored(lab), 2);
 	lab_expect_log(lab, "cpm", "relay");
 	lab_part(lab, "kill", part);
 	lab_part(lab, "start", part);
@@ -249,7 +233,7 @@ static void pushed_then_killed(const char *part)
 	lab_expect_log(lab, "cpm", "relay");
 	lab_part(lab, "kill", part);
 	lab_part(lab, "start", part);
-	cr_assert_eq(stored(lab), 1);
+	cr_assert_eq(chain_stored(lab), 1);
 	proc_signal(slow, SIGTERM);
 	comes_and_gets(lab, "bob#2", file, NULL);
 }
@@ -286,7 +270,8 @@ static void killed_under(const char *part, bool ringing)
 	code = proc_wait(alice, 40000);
 	proc_signal(bob, SIGKILL);
 	if(code != SENT)
-		cr_assert_eq(stored(lab), 0, "kept, though its sender knows better");
+		cr_assert_eq(
+				chain_stored(lab), 0, "kept, though its sender knows better");
 	else
 		comes_and_gets(lab, "bob#2", file, NULL);
 }

@@ -32,22 +32,6 @@ static long long now_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static long long stored(struct lab *lab)
-{
-	return event_number(
-			lab_relayctl(lab, "deferred", "count", NULL), "messages");
-}
-
-static void wait_stored(struct lab *lab, long long n)
-{
-	for(int i = 0; i < 300; i++) {
-		if(stored(lab) == n)
-			return;
-		sleep_ms(50);
-	}
-	cr_assert_fail("%lld messages in the store, %lld awaited", stored(lab), n);
-}
-
 /* A counter of a node, without "deferred_". */
 static long long figure(struct lab *lab, const char *name)
 {
@@ -109,7 +93,7 @@ E2E_TEST(two_nodes, a_notice_wakes_the_node_where_the_client_is,
 	at = now_ms() - at;
 	cr_log_info("delivered %lld ms after it was stored\n", at);
 	cr_assert_lt(at, 5000); /* the clock alone would never have found it */
-	wait_stored(lab, 0);
+	chain_stored_wait(lab, 0);
 	cr_assert_eq(json_array_size(proc_events(bob, "received")), 2);
 	cr_assert_eq(figure(lab, "stored_total"), 2);
 	cr_assert_eq(figure(lab, "claims_total"), 0);
@@ -134,12 +118,12 @@ E2E_TEST(two_nodes, both_try_at_once_and_one_of_them_is_late,
 	}
 	for(int i = 0; i < 6; i++)
 		sender_ends(senders[i], SENT, 30000);
-	wait_stored(lab, 6);
+	chain_stored_wait(lab, 6);
 	/* Both have learned of him by their own subscriptions. */
 	bob = client_receive(lab, "bob", "--no-imdn", NULL);
 	for(int i = 0; i < 6; i++)
 		gets_file(bob, texts[i]);
-	wait_stored(lab, 0);
+	chain_stored_wait(lab, 0);
 	leaves(bob);
 	cr_assert_eq(json_array_size(proc_events(bob, "received")), 6);
 	cr_assert_eq(
@@ -161,7 +145,7 @@ E2E_TEST(two_nodes, both_try_at_once_and_one_of_them_is_late,
 	cr_assert_eq(kill(relay, SIGCONT), 0);
 	figure_reaches(late, "stale_total", 1);
 	gets_file(bob, file);
-	wait_stored(*who ? lab : two, 0);
+	chain_stored_wait(*who ? lab : two, 0);
 	cr_assert_eq(received_copies(bob, file), 1);
 	cr_assert_eq(received_copies(slow, file), 0);
 	lab_idle(lab, 15000);
@@ -190,7 +174,7 @@ E2E_TEST(two_nodes, a_node_dies_during_its_push,
 	at = now_ms() - at;
 	cr_log_info("delivered %lld ms after the node died, the lease is %d ms\n",
 			at, LEASE_MS);
-	wait_stored(rest, 0);
+	chain_stored_wait(rest, 0);
 	cr_assert_eq(figure(rest, "delivered_total"), 1);
 	cr_assert_eq(received_copies(bob, file), 1);
 	lab_idle(rest, 15000);
