@@ -257,6 +257,7 @@ static void on_next(
 	waiting_t w = wait_take(arg);
 	cpm_deferred_found_t r = {.rc = rc_of(rc, code, "next"),
 			.busy = is_true(result, "busy"),
+			.free_ms = (unsigned)number_of(result, "next_ms"),
 			.pending = (unsigned)number_of(result, "pending")};
 	const json_t *o = json_object_get(result, "message");
 	cpm_deferred_msg_t m;

@@ -107,7 +107,8 @@ typedef struct cpm_deferred_found
 {
 	int rc;
 	const cpm_deferred_msg_t *msg; /* NULL: there is nothing to claim */
-	bool busy;        /* one of the user's is being delivered by somebody */
+	bool busy; /* somebody delivers one of the user's, or looks for one */
+	unsigned free_ms; /* busy: that may be over so much later; 0: not known */
 	unsigned pending; /* others of these users */
 } cpm_deferred_found_t;
 

@@ -136,7 +136,7 @@ void cpm_push_end(uint64_t tag)
 	}
 }
 
-void cpm_push_later(uint64_t tag, bool away)
+void cpm_push_later(uint64_t tag, bool away, unsigned soon_ms)
 {
 	cpm_push_t *p = cpm_push_lock(tag);
 	uint64_t ms;
@@ -153,6 +153,8 @@ void cpm_push_later(uint64_t tag, bool away)
 		p->again = false;
 	} else {
 		ms = 500ull << p->tries;
+		if(p->tries == 1 && soon_ms > 0 && soon_ms < ms)
+			ms = soon_ms;
 		wait_unsafe(
 				p, cpm_now_ms() + (ms < LATER_MAX_MS ? ms : LATER_MAX_MS), any);
 	}

@@ -85,10 +85,10 @@ uint64_t cpm_push_retag(cpm_push_t *p);
 /* The round is over: another one, or the entry goes. Takes the lock. */
 void cpm_push_end(uint64_t tag);
 
-/* It came to nothing for the moment: again a little later; not for ever, but
- * for one who has registered while the relay is away (away) until it is back.
- */
-void cpm_push_later(uint64_t tag, bool away);
+/* It came to nothing for the moment: again a little later, the first time after
+ * soon_ms when that is known (0: not) and less; not for ever, but for one who
+ * has registered while the relay is away (away) until it is back. */
+void cpm_push_later(uint64_t tag, bool away, unsigned soon_ms);
 
 /* ---- a round (cpm_push_run.c) ---- */
 

@@ -230,8 +230,8 @@ static void was_claimed(void *arg, int rc, const struct store_result *res)
 		int64_t wait = res->next_at - deferred_now(rq);
 		json_object_set_new(o, "next_ms", json_integer(wait > 0 ? wait : 0));
 	}
-	/* With `any` all of his can be had, unless one is under way. */
-	if(rq->any && res->count > 0)
+	/* With `any` all of his can be had, unless one changes at this moment. */
+	if(res->busy || (rq->any && res->count > 0))
 		json_object_set_new(o, "busy", json_true());
 	ctl_answer(rq, o);
 }

@@ -126,8 +126,10 @@ struct store_result
 	uint64_t count, bytes;  /* count: messages of the users and their bodies;
 							 * claim: count of those that are left;
 							 * flush: count of those that were touched */
-	int64_t next_at;        /* claim that got nothing: when one is due or free;
-							 * STORE_NEVER: not known */
+	bool busy; /* claim that got nothing: one of theirs is being delivered,
+				* or another node looks for one at this moment */
+	int64_t next_at; /* claim that got nothing: when one is due, or when busy
+					  * may be over; STORE_NEVER: not known */
 };
 
 /* Runs on the loop of the port, never before the call has returned. */

@@ -24,7 +24,8 @@ static void due_then(struct store_job *j, int64_t at)
 		j->res.next_at = at;
 }
 
-/* What is left of these users, for a claim that got nothing or one of them. */
+/* What is left of these users, for a claim that got nothing or one of them. As
+ * long as somebody is at it nothing is due. */
 static int count_pending(struct store *s, struct store_job *j)
 {
 	struct store_db *db = &s->db;
@@ -37,13 +38,14 @@ static int count_pending(struct store *s, struct store_job *j)
 		if(rc == 0)
 			continue;
 		j->res.count += (uint64_t)db_int(db, 0);
-		if(!db->driver->is_null(db, 1))
+		if(!j->res.busy && !db->driver->is_null(db, 1))
 			due_then(j, db_int(db, 1));
 	}
 	return 0;
 }
 
-/* May a message of these users be claimed? 1, 0, or an error. */
+/* May a message of these users be claimed? 1, 0 and the job is marked, or an
+ * error. */
 static int users_free(struct store *s, struct store_job *j, int64_t now)
 {
 	struct store_db *db = &s->db;
@@ -54,6 +56,7 @@ static int users_free(struct store *s, struct store_job *j, int64_t now)
 
 		rc = db->driver->lock_user ? db->driver->lock_user(db, user) : 1;
 		if(rc <= 0) {
+			j->res.busy = rc == 0;
 			due_then(j, now + LOCKED_MS);
 			return rc;
 		}
@@ -61,6 +64,7 @@ static int users_free(struct store *s, struct store_job *j, int64_t now)
 		if(rc < 0)
 			return rc;
 		if(rc > 0) {
+			j->res.busy = true;
 			due_then(j, db_int(db, 0));
 			return 0;
 		}

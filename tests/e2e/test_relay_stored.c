@@ -71,6 +71,15 @@ E2E_TEST(relay_stored, a_message_is_put_claimed_and_settled, "")
 	a = next_of(ctl, BOB, ",'any':true");
 	cr_assert(json_is_true(
 			json_object_get(json_object_get(a, "result"), "busy")));
+	for(int i = 0; i < 3; i++) {
+		a = next_of(ctl, BOB,
+				i == 0           ? ""
+						: i == 1 ? ",'waiting':true"
+								 : fmt(",'any':true,'after':'%s'", ref));
+		cr_assert(json_is_true(
+				json_object_get(json_object_get(a, "result"), "busy")));
+		cr_assert_geq(event_number(a, "result.next_ms"), 50000);
+	}
 	a = next_of(ctl, BOB, fmt(",'ref':'%s'", ref));
 	cr_assert_str_eq(event_text(a, "result.state"), "delivering");
 	/* Not with another fence. */

@@ -101,6 +101,46 @@ E2E_TEST(two_nodes, a_notice_wakes_the_node_where_the_client_is,
 	proc_signal(bob, SIGKILL); /* it would linger */
 }
 
+/* As a node does while it looks for a message of bob's. */
+static struct proc *looks_for_a_while(struct lab *lab)
+{
+	const char *argv[] = {"psql", "-XAtq", "-h",
+			fmt("/tmp/cpm-lab-%d-pg", lab->n), "-U", "cpm", "-d", "postgres",
+			"-c",
+			"SELECT '{\"event\":\"locked\"}' FROM pg_advisory_lock("
+			"1836282485, hashtext(current_schema() || '" BOB "'))",
+			"-c", "SELECT pg_sleep(1.5)", NULL};
+	struct proc *p = proc_start("psql", argv);
+
+	proc_event(p, "locked", 5000);
+	return p;
+}
+
+E2E_TEST(two_nodes, a_node_that_finds_the_other_one_looking_looks_again,
+		"TL-17 TL-18: both hear of what was stored and ask for it in the same "
+		"moment; the one that knows where he is comes second")
+{
+	struct lab *lab = begin("LAB_CONTACTS=usrloc", "LAB_REG_NODE=2");
+	struct lab *two = lab_node2(lab);
+	const char *first = test_file("first", 90, true);
+	const char *text = test_file("text", 100, true);
+	struct proc *bob = client_receive(lab, "bob", "--no-imdn", NULL), *other;
+
+	deferred(lab, first);
+	gets_file(bob, first);
+	for(int i = 0; lab_rpc_number(two, "cpm.deferred", "pushing") > 0; i++) {
+		cr_assert_lt(i, 100);
+		sleep_ms(50);
+	}
+	other = looks_for_a_while(lab);
+	deferred(lab, text);
+	proc_wait(other, 5000);
+	gets_file(bob, text);
+	chain_stored_wait(lab, 0);
+	cr_assert_eq(json_array_size(proc_events(bob, "received")), 2);
+	proc_signal(bob, SIGKILL); /* it would linger */
+}
+
 E2E_TEST(two_nodes, both_try_at_once_and_one_of_them_is_late,
 		"TL-18: each message once; what a node says that was away for longer "
 		"than its lease changes nothing")

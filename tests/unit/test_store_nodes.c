@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <libpq-fe.h>
+
 #include "store/store_sql.h"
 #include "store_rig.h"
 
@@ -117,6 +119,36 @@ ONLY(STORE_PGSQL, store_pgsql, another_node_hears_of_a_stored_message)
 	free(ref);
 	rig_close(two);
 	rig_free(two);
+}
+
+/* Both have heard of it, and the other one looks first. */
+ONLY(STORE_PGSQL, store_pgsql, a_user_that_another_node_looks_for_is_busy)
+{
+	const char *user = BOB;
+	struct store_claim c = {
+			.users = &user, .n_users = 1, .lease_ms = 60000, .waiting = true};
+	PGconn *other = PQconnectdb(r->url);
+	PGresult *res;
+	char sql[160];
+
+	free(rig_stored(r, BOB, 1));
+	snprintf(sql, sizeof(sql),
+			"SELECT pg_advisory_lock(%d, hashtext(current_schema() || '%s'))",
+			0x6d737275, BOB);
+	res = PQexec(other, sql);
+	cr_assert_eq(PQresultStatus(res), PGRES_TUPLES_OK);
+	PQclear(res);
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_eq(r->n, 0);
+	cr_assert(r->res.busy);
+	cr_assert_leq(r->res.next_at, store_now(r->s) + 1000);
+	PQfinish(other);
+	cr_assert_eq(rig_claim(r, CAROL, 60000, true), 0);
+	cr_assert(!r->res.busy);
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_eq(r->n, 1);
 }
 
 /* He was not found here; the other node knows where he is. */
