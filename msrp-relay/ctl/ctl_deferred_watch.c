@@ -2,9 +2,11 @@
  *
  * The clock of deferred messages: once a second it asks the store what is due
  * and what has expired, by indexed queries of a bounded number of rows, and
- * tells those who serve deferred messages. One connection gets an event, the
- * next one the next; what is not taken care of is told again after a while.
- * That a user's messages are others than before is told to all of them.
+ * tells those who serve deferred messages. All of them hear of users, for one
+ * alone may know their clients; of an expired message one hears, of the next
+ * one the next. What is not taken care of is told again after a while.
+ * A message that waits for a registration is never due: when a notice of it may
+ * have been missed, all users who have one are told.
  */
 #include "ctl_deferred.h"
 
@@ -14,10 +16,12 @@
 #include "log/log.h"
 
 #define TICK_MS 1000
-#define EVENTS_MAX 200 /* in one tick */
-#define AGAIN_MS 5000  /* the same is told again after */
-#define TOLD_MAX 10000 /* users and refs that are remembered */
-#define EXPIRE_MAX 200 /* rows of one look at what has expired */
+#define EVENTS_MAX 200  /* in one tick */
+#define AGAIN_MS 5000   /* the same is told again after */
+#define TOLD_MAX 10000  /* users and refs that are remembered */
+#define EXPIRE_MAX 200  /* rows of one look at what has expired */
+#define USERS_PAGE 200  /* of one look at those who have messages */
+#define WAITING_MAX 100 /* of them told in one tick */
 
 /* A user, or the ref of an expired message. */
 struct told
@@ -37,7 +41,20 @@ struct ctl_watch
 	unsigned news_budget; /* of them, deferred.changed */
 	unsigned last_client; /* number of the connection that had the last one */
 	bool due_asked, expired_asked;
+	struct
+	{
+		bool missed; /* a notice, perhaps: to be done, once more */
+		bool under_way, asked;
+		unsigned budget;                /* events, as above */
+		char after[STORE_TEXT_MAX + 1]; /* the user looked at last */
+	} waiting;
 };
+
+static bool serves(const struct ctl_client *c)
+{
+	return c->deferred && !c->ending
+			&& !uv_is_closing((const uv_handle_t *)&c->pipe);
+}
 
 /* The next connection that serves deferred messages; NULL: there is none. */
 static struct ctl_client *next_client(struct ctl_watch *w)
@@ -45,7 +62,7 @@ static struct ctl_client *next_client(struct ctl_watch *w)
 	struct ctl_client *first = NULL, *next = NULL;
 
 	for(struct ctl_client *c = w->server->clients; c; c = c->next) {
-		if(!c->deferred || c->ending || uv_is_closing((uv_handle_t *)&c->pipe))
+		if(!serves(c))
 			continue;
 		if(first == NULL || c->number < first->number)
 			first = c;
@@ -72,6 +89,28 @@ static bool say(struct ctl_watch *w, json_t *o)
 	}
 	json_decref(o);
 	return c != NULL;
+}
+
+/* False: nobody is there. */
+static bool say_all(struct ctl_watch *w, const char *type, const char *user)
+{
+	bool anybody = false;
+
+	for(struct ctl_client *c = w->server->clients; c; c = c->next) {
+		json_t *o;
+		size_t n = 0;
+		char *line;
+
+		if(!serves(c))
+			continue;
+		o = json_pack("{s:I, s:s, s:o}", "seq", (json_int_t)++c->seq, "type",
+				type, "user", deferred_string(user));
+		line = ctl_encode_event("event", o, &n);
+		json_decref(o);
+		ctl_client_send(c, line, n);
+		anybody = true;
+	}
+	return anybody;
 }
 
 static void forget_in(struct told **all, struct told *t)
@@ -109,11 +148,10 @@ static struct told *remember(struct ctl_watch *w, const char *name)
 
 static void say_due(struct ctl_watch *w, struct told *t)
 {
-	if(t->at == 0
-			&& say(w,
-					json_pack("{s:s, s:o}", "type", "deferred.due", "user",
-							deferred_string(t->name))))
-		t->at = uv_now(w->server->loop);
+	if(t->at != 0 || w->budget == 0 || !say_all(w, "deferred.due", t->name))
+		return;
+	w->budget--;
+	t->at = uv_now(w->server->loop);
 }
 
 static void due(void *arg, int rc, const struct store_result *res)
@@ -168,25 +206,61 @@ static void removed(void *arg, int rc, const struct store_result *res)
 		store_expired(w->server->store_port, EXPIRE_MAX, to_claim, w);
 }
 
-/* ---- news for all ------------------------------------------------------ */
+/* ---- notices that were missed ------------------------------------------ */
 
-/* Takes nothing: each connection has its own numbers. */
-static void say_all(struct ctl_watch *w, const char *user)
+static void users(void *arg, int rc, const struct store_result *res);
+
+static void ask_users(struct ctl_watch *w)
 {
-	for(struct ctl_client *c = w->server->clients; c; c = c->next) {
-		json_t *o;
-		size_t n = 0;
-		char *line;
-
-		if(!c->deferred || c->ending || uv_is_closing((uv_handle_t *)&c->pipe))
-			continue;
-		o = json_pack("{s:I, s:s, s:o}", "seq", (json_int_t)++c->seq, "type",
-				"deferred.changed", "user", deferred_string(user));
-		line = ctl_encode_event("event", o, &n);
-		json_decref(o);
-		ctl_client_send(c, line, n);
-	}
+	w->waiting.asked = true;
+	store_users(w->server->store_port, w->waiting.after, USERS_PAGE, users, w);
 }
+
+static void users(void *arg, int rc, const struct store_result *res)
+{
+	struct ctl_watch *w = arg;
+	int i;
+
+	w->waiting.asked = false;
+	if(rc != 0)
+		return; /* the next tick */
+	for(i = 0; i < res->n && w->waiting.budget > 0; i++) {
+		const struct store_message *m = &res->messages[i];
+
+		if(m->next_at == STORE_NEVER) {
+			if(!say_all(w, "deferred.due", m->user))
+				break;
+			w->waiting.budget--;
+		}
+		snprintf(w->waiting.after, sizeof(w->waiting.after), "%s", m->user);
+	}
+	if(i < res->n)
+		return;
+	if(res->n < USERS_PAGE)
+		w->waiting.under_way = false;
+	else if(w->server->store_port)
+		ask_users(w);
+}
+
+static void tick_waiting(struct ctl_watch *w)
+{
+	w->waiting.budget = WAITING_MAX;
+	if(w->waiting.missed && !w->waiting.under_way) {
+		w->waiting.missed = false;
+		w->waiting.under_way = true;
+		w->waiting.after[0] = '\0';
+	}
+	if(w->waiting.under_way && !w->waiting.asked)
+		ask_users(w);
+}
+
+void ctl_watch_missed(struct ctl_server *s)
+{
+	if(s->watch)
+		s->watch->waiting.missed = true;
+}
+
+/* ---- news for all ------------------------------------------------------ */
 
 static void say_news(struct ctl_watch *w, struct told *t)
 {
@@ -194,7 +268,7 @@ static void say_news(struct ctl_watch *w, struct told *t)
 		return; /* the next tick */
 	w->news_budget--;
 	t->at = uv_now(w->server->loop);
-	say_all(w, t->name);
+	say_all(w, "deferred.changed", t->name);
 }
 
 static void tick_news(struct ctl_watch *w)
@@ -259,6 +333,8 @@ static void on_tick(uv_timer_t *timer)
 		w->due_asked = true;
 		store_due(s->store_port, STORE_ROWS_MAX, due, w);
 	}
+	if(anybody)
+		tick_waiting(w);
 }
 
 void ctl_watch_user(struct ctl_server *s, const char *user)
@@ -267,10 +343,12 @@ void ctl_watch_user(struct ctl_server *s, const char *user)
 	struct told *t;
 
 	if(w == NULL || next_client(w) == NULL)
-		return; /* what is due will be seen by the clock */
+		return; /* who comes is told of all */
 	t = remember(w, user);
-	if(t == NULL)
+	if(t == NULL) {
+		ctl_watch_missed(s);
 		return;
+	}
 	t->at = 0;
 	say_due(w, t);
 	if(t->at != 0) /* one that gets due in a moment is told then, too */

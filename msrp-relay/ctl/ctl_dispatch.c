@@ -81,6 +81,8 @@ void ctl_hello(struct ctl_request *rq, json_t *params)
 	snprintf(c->owner, sizeof(c->owner), "%s", owner);
 	c->events = events;
 	c->deferred = deferred;
+	if(deferred)
+		ctl_watch_missed(c->server);
 	log_debug("control client %u is %s", c->number, c->owner);
 	ctl_answer(rq,
 			json_pack("{s:i, s:s, s:s, s:i}", "version", CTL_VERSION, "server",

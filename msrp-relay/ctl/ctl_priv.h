@@ -132,6 +132,10 @@ void ctl_watch_stop(struct ctl_server *s);
 /* Something of this user's may be due. */
 void ctl_watch_user(struct ctl_server *s, const char *user);
 
+/* Notices of what was stored may have been missed: by the store, or by who
+ * serves deferred messages. */
+void ctl_watch_missed(struct ctl_server *s);
+
 /* His messages are others than before: all who serve deferred messages hear of
  * it, at once and then at most once a second. */
 void ctl_watch_changed(struct ctl_server *s, const char *user);

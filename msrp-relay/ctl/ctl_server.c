@@ -237,6 +237,11 @@ void ctl_server_leave_store(struct ctl_server *s)
 	s->store = NULL;
 }
 
+void ctl_server_store_back(struct ctl_server *s)
+{
+	ctl_watch_missed(s);
+}
+
 void ctl_server_user(struct ctl_server *s, const char *user, bool due)
 {
 	ctl_watch_changed(s, user);

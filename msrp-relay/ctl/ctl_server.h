@@ -42,6 +42,10 @@ int ctl_server_serve(
 /* The store is about to be closed: answers of it do not come any more. */
 void ctl_server_leave_store(struct ctl_server *s);
 
+/* The store is there (again): what other nodes have told meanwhile was not
+ * heard. */
+void ctl_server_store_back(struct ctl_server *s);
+
 /* This user's deferred messages have changed; `due`: one may be due. */
 void ctl_server_user(struct ctl_server *s, const char *user, bool due);
 

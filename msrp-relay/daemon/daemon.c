@@ -196,11 +196,14 @@ static void on_changed(void *arg, const char *user, bool due)
 
 static void on_available(void *arg, bool yes)
 {
-	(void)arg;
+	struct daemon *d = arg;
+
 	if(yes)
 		log_notice("store: it can be used");
 	else
 		log_error("store: it cannot be used; messages are not deferred");
+	if(yes && d->ctl)
+		ctl_server_store_back(d->ctl);
 }
 
 static int open_store(struct daemon *d)

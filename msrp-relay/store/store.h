@@ -322,6 +322,12 @@ void store_count(struct store_port *p, const char *const *users, int n_users,
  * each user. Fields ref, user, next_at. */
 void store_due(struct store_port *p, int limit, store_done_cb *cb, void *arg);
 
+/* Users with messages, in the order of their names, after that one ("": from
+ * the first). Fields user, next_at: STORE_NEVER when one of his messages waits
+ * for a registration, else 0. */
+void store_users(struct store_port *p, const char *after, int limit,
+		store_done_cb *cb, void *arg);
+
 /* Messages whose lifetime is over and that nobody works on. Without the
  * envelope. */
 void store_expired(

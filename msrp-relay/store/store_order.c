@@ -181,6 +181,25 @@ static int due_run(struct store *s, struct store_job *j)
 
 const struct store_op store_op_due = {.name = "due", .run = due_run};
 
+static int users_run(struct store *s, struct store_job *j)
+{
+	struct store_db *db = &s->db;
+	int max = limit_of(j), n = 0;
+	struct store_message *to = store_job_alloc(j, (size_t)max * sizeof(*to));
+	int rc = db_run(db, USERS, SQL_T(j->list.user), SQL_I(max));
+
+	while(rc == 0 && n < max && (rc = db_row(db)) > 0) {
+		to[n].user = store_row_text(s, j, 0);
+		to[n++].next_at = db_int(db, 1) == 0 ? STORE_NEVER : 0;
+		rc = 0;
+	}
+	j->res.n = n;
+	j->res.messages = to;
+	return rc;
+}
+
+const struct store_op store_op_users = {.name = "users", .run = users_run};
+
 static int find_expired(struct store *s, struct store_job *j, bool negative,
 		struct store_row *rows, int *n)
 {

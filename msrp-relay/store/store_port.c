@@ -465,6 +465,16 @@ void store_due(struct store_port *p, int limit, store_done_cb *cb, void *arg)
 	limited(p, &store_op_due, limit, cb, arg);
 }
 
+void store_users(struct store_port *p, const char *after, int limit,
+		store_done_cb *cb, void *arg)
+{
+	struct store_job *j = job(p, &store_op_users, cb, arg);
+
+	j->list.user = text(j, after);
+	j->list.limit = limit;
+	store_job_submit(j);
+}
+
 void store_expired(
 		struct store_port *p, int limit, store_done_cb *cb, void *arg)
 {

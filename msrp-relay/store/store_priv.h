@@ -217,7 +217,7 @@ void store_upkeep(struct store *s);
 extern const struct store_op store_op_put, store_op_claim, store_op_renew,
 		store_op_settle, store_op_list, store_op_show, store_op_count,
 		store_op_due, store_op_expired, store_op_expire, store_op_order,
-		store_op_flush, store_op_body, store_op_chunk;
+		store_op_flush, store_op_users, store_op_body, store_op_chunk;
 
 /* A message as it lies in its row. */
 struct store_row
@@ -227,6 +227,8 @@ struct store_row
 	enum store_place place;
 };
 
+/* One text of the row under the cursor, copied into the job's memory. */
+const char *store_row_text(struct store *s, struct store_job *j, int column);
 /* The row under the cursor, copied into the job's memory. */
 void store_row_read(struct store *s, struct store_job *j, struct store_row *row,
 		bool envelope);

@@ -7,7 +7,7 @@
 
 #include "store/store_priv.h"
 
-static const char *column(struct store *s, struct store_job *j, int c)
+const char *store_row_text(struct store *s, struct store_job *j, int c)
 {
 	size_t n;
 	const void *p = s->db.driver->get(&s->db, c, &n);
@@ -26,19 +26,19 @@ void store_row_read(struct store *s, struct store_job *j, struct store_row *row,
 	memset(row, 0, sizeof(*row));
 	row->id = db_int(db, C_ID);
 	row->place = (enum store_place)db_int(db, C_FILED);
-	m->ref = column(s, j, C_REF);
-	m->user = column(s, j, C_USER);
-	m->sender = column(s, j, C_SENDER);
-	m->key = column(s, j, C_KEY);
-	m->type = column(s, j, C_TYPE);
-	m->message_id = column(s, j, C_MESSAGE_ID);
-	m->imdn_id = column(s, j, C_IMDN_ID);
-	m->cpim_from = column(s, j, C_CPIM_FROM);
-	m->cpim_to = column(s, j, C_CPIM_TO);
-	m->cpim_date = column(s, j, C_CPIM_DATE);
-	m->subject = column(s, j, C_SUBJECT);
-	m->node = column(s, j, C_NODE);
-	m->envelope = envelope ? column(s, j, C_ENVELOPE) : "";
+	m->ref = store_row_text(s, j, C_REF);
+	m->user = store_row_text(s, j, C_USER);
+	m->sender = store_row_text(s, j, C_SENDER);
+	m->key = store_row_text(s, j, C_KEY);
+	m->type = store_row_text(s, j, C_TYPE);
+	m->message_id = store_row_text(s, j, C_MESSAGE_ID);
+	m->imdn_id = store_row_text(s, j, C_IMDN_ID);
+	m->cpim_from = store_row_text(s, j, C_CPIM_FROM);
+	m->cpim_to = store_row_text(s, j, C_CPIM_TO);
+	m->cpim_date = store_row_text(s, j, C_CPIM_DATE);
+	m->subject = store_row_text(s, j, C_SUBJECT);
+	m->node = store_row_text(s, j, C_NODE);
+	m->envelope = envelope ? store_row_text(s, j, C_ENVELOPE) : "";
 	m->kind = (enum store_kind)db_int(db, C_KIND);
 	m->state = (enum store_state)db_int(db, C_STATE);
 	m->imdn_negative = db_int(db, C_NEGATIVE) != 0;

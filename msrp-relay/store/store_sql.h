@@ -148,6 +148,10 @@ enum sql_column
 			"SELECT " SQL_MESSAGE " FROM messages WHERE state = 0 "            \
 			"AND next_at IS NOT NULL AND next_at <= $1 "                       \
 			"AND (next_at, id) > ($2, $3) ORDER BY next_at, id LIMIT $4")      \
+	SQL(USERS, "ti",                                                           \
+			"SELECT usr, min(CASE WHEN state = 0 AND next_at IS NULL "         \
+			"THEN 0 ELSE 1 END) FROM messages WHERE usr > $1 "                 \
+			"GROUP BY usr ORDER BY usr LIMIT $2")                              \
 	SQL(LAPSED, "ii",                                                          \
 			"SELECT " SQL_MESSAGE " FROM messages WHERE state = 1 "            \
 			"AND state <> 0 AND lease_until <= $1 ORDER BY id LIMIT $2")       \

@@ -66,6 +66,12 @@ static const char *who_delivers(struct lab *lab)
 	return strchr(node, '-') ? "2" : "";
 }
 
+static pid_t relay_pid(struct lab *lab, const char *node)
+{
+	return (pid_t)strtol(
+			file_text(fmt("%s/run/relay%s.pid", lab->dir, node)), NULL, 10);
+}
+
 static void leaves(struct proc *client)
 {
 	proc_signal(client, SIGTERM);
@@ -101,19 +107,34 @@ E2E_TEST(two_nodes, a_notice_wakes_the_node_where_the_client_is,
 	proc_signal(bob, SIGKILL); /* it would linger */
 }
 
-/* As a node does while it looks for a message of bob's. */
-static struct proc *looks_for_a_while(struct lab *lab)
+static struct proc *psql(struct lab *lab, const char *one, const char *two)
 {
 	const char *argv[] = {"psql", "-XAtq", "-h",
 			fmt("/tmp/cpm-lab-%d-pg", lab->n), "-U", "cpm", "-d", "postgres",
-			"-c",
+			"-c", one, "-c", two, NULL};
+
+	return proc_start("psql", argv);
+}
+
+/* As a node does while it looks for a message of bob's. */
+static struct proc *looks_for_a_while(struct lab *lab)
+{
+	struct proc *p = psql(lab,
 			"SELECT '{\"event\":\"locked\"}' FROM pg_advisory_lock("
 			"1836282485, hashtext(current_schema() || '" BOB "'))",
-			"-c", "SELECT pg_sleep(1.5)", NULL};
-	struct proc *p = proc_start("psql", argv);
+			"SELECT pg_sleep(1.5)");
 
 	proc_event(p, "locked", 5000);
 	return p;
+}
+
+/* Nothing of bob's is under way. */
+static void rests(struct lab *lab)
+{
+	for(int i = 0; lab_rpc_number(lab, "cpm.deferred", "pushing") > 0; i++) {
+		cr_assert_lt(i, 100);
+		sleep_ms(50);
+	}
 }
 
 E2E_TEST(two_nodes, a_node_that_finds_the_other_one_looking_looks_again,
@@ -128,16 +149,51 @@ E2E_TEST(two_nodes, a_node_that_finds_the_other_one_looking_looks_again,
 
 	deferred(lab, first);
 	gets_file(bob, first);
-	for(int i = 0; lab_rpc_number(two, "cpm.deferred", "pushing") > 0; i++) {
-		cr_assert_lt(i, 100);
-		sleep_ms(50);
-	}
+	rests(two);
 	other = looks_for_a_while(lab);
 	deferred(lab, text);
 	proc_wait(other, 5000);
 	gets_file(bob, text);
 	chain_stored_wait(lab, 0);
 	cr_assert_eq(json_array_size(proc_events(bob, "received")), 2);
+	proc_signal(bob, SIGKILL); /* it would linger */
+}
+
+E2E_TEST(two_nodes, what_a_node_could_not_hear_it_finds,
+		"TL-17 TL-18: its relay was away, or its connection to the database, "
+		"while the other node stored for its client")
+{
+	struct lab *lab = begin("LAB_CONTACTS=usrloc", "LAB_REG_NODE=2");
+	struct lab *two = lab_node2(lab);
+	struct proc *bob = client_receive(lab, "bob", "--no-imdn", NULL);
+	const char *texts[3];
+	pid_t relay;
+
+	for(size_t i = 0; i < 3; i++)
+		texts[i] = test_file(fmt("text%zu", i), 100 + i, true);
+	deferred(lab, texts[0]);
+	gets_file(bob, texts[0]);
+	rests(two);
+	lab_expect_log(lab, "cpm2", "relay");
+	lab_part(lab, "kill", "relay2");
+	deferred(lab, texts[1]);
+	lab_part(lab, "start", "relay2");
+	gets_file(bob, texts[1]);
+	rests(two);
+	lab_expect_log(lab, "relay", "store: ");
+	lab_expect_log(lab, "relay2", "store: ");
+	relay = relay_pid(lab, "2");
+	cr_assert_eq(kill(relay, SIGSTOP), 0);
+	proc_wait(psql(lab,
+					  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+					  "WHERE application_name = 'msrp-relay'",
+					  "SELECT 1"),
+			5000);
+	deferred(lab, texts[2]);
+	cr_assert_eq(kill(relay, SIGCONT), 0);
+	gets_file(bob, texts[2]);
+	chain_stored_wait(lab, 0);
+	cr_assert_eq(json_array_size(proc_events(bob, "received")), 3);
 	proc_signal(bob, SIGKILL); /* it would linger */
 }
 
@@ -175,8 +231,7 @@ E2E_TEST(two_nodes, both_try_at_once_and_one_of_them_is_late,
 	proc_event(slow, "invited", 15000);
 	who = who_delivers(lab);
 	late = *who ? two : lab;
-	relay = (pid_t)strtol(
-			file_text(fmt("%s/run/relay%s.pid", lab->dir, who)), NULL, 10);
+	relay = relay_pid(lab, who);
 	lab_expect_log(lab, fmt("cpm%s", who), "relay");
 	cr_assert_eq(kill(relay, SIGSTOP), 0);
 	proc_signal(slow, SIGTERM);
