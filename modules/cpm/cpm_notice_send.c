@@ -150,7 +150,8 @@ static void send_one(const cpm_clients_t *c, unsigned i, str body)
 		o.routes = t.routes;
 		o.next_hop = t.next_hop;
 		o.sock = t.sock;
-	} else {
+	} else { /* as what is kept goes out itself */
+		o.routes = cpm_conf.push_route;
 		o.next_hop = cpm_conf.outbound_proxy;
 	}
 	if(rc == 0 && (from.bad || to.bad || lines.bad))

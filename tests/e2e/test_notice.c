@@ -179,19 +179,23 @@ E2E_TEST(notice, client_with_the_tag_gets_a_message,
 }
 
 E2E_TEST(notice, push_that_fails_is_told,
-		"TL-18: a client that could not take what was kept for it has the list")
+		"TL-18: a client that could not take what was kept for it has the "
+		"list, by the way that the message took")
 {
-	const char *phone = fmt("MESSAGE %s", own_gruu("alice", PHONE));
+	const char *phone = fmt("MESSAGE %s", own_gruu("alice", PHONE)), *route;
 	struct sip *m;
 
-	start("");
+	start("modparam(\"cpm\", \"push_route\", \"<sip:CORE_IP:5060;lr>\")\n");
 	deferred("m-1", "one");
 	own_register(&own, "alice", 100, PHONE, "msg deferred", 600);
 	m = ua_wait(own.ua, phone, NULL, 12000);
 	cr_assert_str_eq(sip_hdr(m, "Content-Type"), "message/cpim");
+	route = sip_hdr(m, "Route");
+	cr_assert(strstr(route, ":5060;lr>") != NULL, "%s", m->text);
 	ua_answer(own.ua, m, 480, "");
 	m = ua_wait(own.ua, phone, NULL, 4000);
 	is_list(m);
+	cr_assert_str_eq(sip_hdr(m, "Route"), route);
 	cr_assert_eq(items(m), 1);
 	ua_answer(own.ua, m, 200, "");
 }
