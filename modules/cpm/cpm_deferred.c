@@ -294,27 +294,30 @@ static int ask_next(json_t *params, unsigned lease_ms, cpm_deferred_next_f f,
 	return ask("deferred.next", params, on_next, w);
 }
 
-int cpm_deferred_next(const str *users, unsigned n_users, cpm_next_t what,
-		str after, unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
+int cpm_deferred_next(
+		const cpm_deferred_ask_t *a, cpm_deferred_next_f f, uint64_t id, int n)
 {
 	json_t *o = json_object(), *names = json_array();
 	int rc = o && names ? 0 : -1;
 
-	for(unsigned i = 0; i < n_users && i < CPM_DEFERRED_USERS_MAX; i++)
+	for(unsigned i = 0; i < a->n_users && i < CPM_DEFERRED_USERS_MAX; i++)
 		rc |= json_array_append_new(
-				names, json_stringn(users[i].s, (size_t)users[i].len));
+				names, json_stringn(a->users[i].s, (size_t)a->users[i].len));
 	rc |= json_object_set(o, "users", names);
-	if(what != CPM_NEXT_DUE)
+	if(a->what != CPM_NEXT_DUE)
 		rc |= json_object_set_new(
-				o, what == CPM_NEXT_ANY ? "any" : "waiting", json_true());
-	if(after.len > 0)
-		rc |= set_str(o, "after", after);
+				o, a->what == CPM_NEXT_ANY ? "any" : "waiting", json_true());
+	if(a->what != CPM_NEXT_DUE && a->pager != a->large)
+		rc |= json_object_set_new(
+				o, "kind", json_string(a->pager ? "pager" : "large"));
+	if(a->after.len > 0)
+		rc |= set_str(o, "after", a->after);
 	json_decref(names);
 	if(rc < 0) {
 		json_decref(o);
 		return -ENOMEM;
 	}
-	return ask_next(o, lease_ms, f, id, n);
+	return ask_next(o, a->lease_ms, f, id, n);
 }
 
 int cpm_deferred_claim(

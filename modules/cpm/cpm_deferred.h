@@ -122,18 +122,21 @@ typedef enum cpm_next
 	CPM_NEXT_ANY      /* also what is not due yet */
 } cpm_next_t;
 
-/**
- * Claim the oldest message of a user that is due.
- *
- * @param users    his identities, 1 to CPM_DEFERRED_USERS_MAX
- * @param what     which of them
- * @param after    ref; not empty: only what is behind that message, and of
- *                 that not what waits for its next attempt
- * @param lease_ms length of the claim
- */
-int cpm_deferred_next(const str *users, unsigned n_users, cpm_next_t what,
-		str after, unsigned lease_ms, cpm_deferred_next_f f, uint64_t id, int n)
-		__attribute__((warn_unused_result));
+typedef struct cpm_deferred_ask
+{
+	const str *users; /* his identities, 1 to CPM_DEFERRED_USERS_MAX */
+	unsigned n_users;
+	cpm_next_t what;   /* which of them */
+	bool pager, large; /* his clients take it; with CPM_NEXT_DUE, and when
+						* neither is set, either kind comes */
+	str after; /* ref; not empty: only what is behind that message, and of
+				* that not what waits for its next attempt */
+	unsigned lease_ms; /* length of the claim */
+} cpm_deferred_ask_t;
+
+/* Claim his oldest message. */
+int cpm_deferred_next(const cpm_deferred_ask_t *a, cpm_deferred_next_f f,
+		uint64_t id, int n) __attribute__((warn_unused_result));
 
 /* Claim this one, due or not; one that is expiring too. */
 int cpm_deferred_claim(str ref, unsigned lease_ms, cpm_deferred_next_f f,

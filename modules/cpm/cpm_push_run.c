@@ -91,9 +91,9 @@ void cpm_push_ask(uint64_t tag)
 	cpm_push_t *p = cpm_push_lock(tag);
 	char name[CPM_USER_BUF], after[CPM_DEFERRED_REF_BUF];
 	cpm_clients_t *c = NULL;
-	str owner, *ids = &owner;
-	unsigned n = 1;
-	cpm_next_t what = CPM_NEXT_DUE;
+	cpm_deferred_ask_t q = {
+			.n_users = 1, .lease_ms = (unsigned)cpm_conf.push_lease};
+	str owner;
 	bool any, known;
 	int rc;
 
@@ -113,20 +113,19 @@ void cpm_push_ask(uint64_t tag)
 		cpm_push_end(tag);
 		return;
 	}
+	q.users = &owner;
 	if(c && c->n_ids > 0) {
-		ids = c->ids;
-		n = c->n_ids;
+		q.users = c->ids;
+		q.n_users = c->n_ids;
 	}
-	/* stored by a node that did not find him, but he is here; who can take but
-	 * one kind waits for his next registration, or the other kind would come
-	 * and go */
-	if(any)
-		what = CPM_NEXT_ANY;
-	else if(cpm_conf.push && cpm_push_reachable(&owner, false)
-			&& cpm_push_reachable(&owner, true))
-		what = CPM_NEXT_WAITING;
-	rc = cpm_deferred_next(ids, n, what, (str){after, (int)strlen(after)},
-			(unsigned)cpm_conf.push_lease, on_next, tag, 0);
+	q.after = (str){after, (int)strlen(after)};
+	q.pager = cpm_push_reachable(&owner, false);
+	q.large = cpm_push_reachable(&owner, true);
+	/* stored by a node that did not find him, perhaps, but he is here */
+	q.what = any                                    ? CPM_NEXT_ANY
+			: cpm_conf.push && (q.pager || q.large) ? CPM_NEXT_WAITING
+													: CPM_NEXT_DUE;
+	rc = cpm_deferred_next(&q, on_next, tag, 0);
 	cpm_clients_free(&c);
 	if(rc < 0)
 		cpm_push_later(tag, true, 0);

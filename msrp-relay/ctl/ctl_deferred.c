@@ -280,6 +280,7 @@ int deferred_users(struct params *p, enum param_need need, const char *names[])
 
 void ctl_deferred_next(struct ctl_request *rq, json_t *params)
 {
+	static const char *const kinds[] = {"pager", "large", NULL};
 	const char *users[DEFERRED_USERS_MAX];
 	struct store_claim c = {.users = users};
 	struct param_fault fault = {0};
@@ -294,6 +295,10 @@ void ctl_deferred_next(struct ctl_request *rq, json_t *params)
 			DEFERRED_LEASE_MIN, DEFERRED_LEASE_MAX, DEFERRED_LEASE);
 	c.any = params_bool(&p, "any", PARAM_OPTIONAL, false);
 	c.waiting = params_bool(&p, "waiting", PARAM_OPTIONAL, false);
+	int kind = params_choice(&p, "kind", PARAM_OPTIONAL, kinds, -1);
+	c.only = kind == 0  ? STORE_ONLY_PAGER
+			: kind == 1 ? STORE_ONLY_LARGE
+						: STORE_BOTH_KINDS;
 	const char *after = deferred_ref(&p, "after", PARAM_OPTIONAL);
 	if(!params_end(&p)) {
 		ctl_refuse(rq, CTL_E_PARAMS, fault.why, fault.name);
@@ -305,7 +310,7 @@ void ctl_deferred_next(struct ctl_request *rq, json_t *params)
 	c.ref = *ref ? ref : NULL;
 	c.after = *after ? after : NULL;
 	note(rq, *ref ? ref : users[0]);
-	rq->any = c.any && c.after == NULL;
+	rq->any = c.any && c.after == NULL && c.only == STORE_BOTH_KINDS;
 	store_claim(port, &c, *ref ? was_named : was_claimed, rq);
 }
 

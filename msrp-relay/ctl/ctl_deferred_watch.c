@@ -242,9 +242,8 @@ static void users(void *arg, int rc, const struct store_result *res)
 		ask_users(w);
 }
 
-static void tick_waiting(struct ctl_watch *w)
+static void go_through_waiting(struct ctl_watch *w)
 {
-	w->waiting.budget = WAITING_MAX;
 	if(w->waiting.missed && !w->waiting.under_way) {
 		w->waiting.missed = false;
 		w->waiting.under_way = true;
@@ -256,8 +255,13 @@ static void tick_waiting(struct ctl_watch *w)
 
 void ctl_watch_missed(struct ctl_server *s)
 {
-	if(s->watch)
-		s->watch->waiting.missed = true;
+	struct ctl_watch *w = s->watch;
+
+	if(w == NULL)
+		return;
+	w->waiting.missed = true;
+	if(store_is_available(s->store) && next_client(w) != NULL)
+		go_through_waiting(w); /* what comes from now on is told anyway */
 }
 
 /* ---- news for all ------------------------------------------------------ */
@@ -315,6 +319,7 @@ static void on_tick(uv_timer_t *timer)
 	bool anybody = next_client(w) != NULL;
 
 	w->budget = EVENTS_MAX;
+	w->waiting.budget = WAITING_MAX;
 	tick_news(w);
 	if(s->store_port == NULL || !store_is_available(s->store))
 		return;
@@ -334,7 +339,7 @@ static void on_tick(uv_timer_t *timer)
 		store_due(s->store_port, STORE_ROWS_MAX, due, w);
 	}
 	if(anybody)
-		tick_waiting(w);
+		go_through_waiting(w);
 }
 
 void ctl_watch_user(struct ctl_server *s, const char *user)
@@ -386,6 +391,7 @@ void ctl_watch_start(struct ctl_server *s)
 		abort();
 	w->server = s;
 	w->budget = w->news_budget = EVENTS_MAX;
+	w->waiting.budget = WAITING_MAX;
 	s->watch = w;
 	uv_timer_init(s->loop, &w->timer);
 	w->timer.data = w;

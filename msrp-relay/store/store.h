@@ -221,17 +221,26 @@ void store_put(struct store_port *p, const struct store_put *m,
 
 /* ---- delivering -------------------------------------------------------- */
 
+/* Of which kind a claimed message may be that is not due. */
+enum store_only
+{
+	STORE_BOTH_KINDS,
+	STORE_ONLY_PAGER,
+	STORE_ONLY_LARGE
+};
+
 struct store_claim
 {
 	const char *const *users; /* any of them; or */
 	int n_users;
-	const char *ref;   /* this one; NULL */
-	const char *after; /* users: those behind this one alone; NULL all */
-	int64_t lease_ms;  /* ours for so long */
-	bool any;          /* users: whether due or not; with `after`: also what
-						* waits for its user, not for its next attempt */
-	bool waiting;      /* users: also what waits for a registration, unless
-						* another one of the user's waits for its next attempt */
+	const char *ref;      /* this one; NULL */
+	const char *after;    /* users: those behind this one alone; NULL all */
+	int64_t lease_ms;     /* ours for so long */
+	bool any;             /* users: whether due or not; with `after`: also what
+						   * waits for its user, not for its next attempt */
+	bool waiting;         /* users: also what waits for a registration, unless
+						   * another one of the user's waits for its next attempt */
+	enum store_only only; /* users: his clients take no other kind */
 };
 
 /**

@@ -78,11 +78,15 @@ static int oldest_of(struct store *s, struct store_job *j, const char *user,
 		int64_t now, int64_t behind)
 {
 	int64_t any = j->claim.any ? 1 : j->claim.waiting ? 3 : 0;
+	int64_t not = j->claim.only == STORE_ONLY_PAGER ? STORE_LARGE
+			: j->claim.only == STORE_ONLY_LARGE     ? STORE_PAGER
+													: -1;
 
 	if(j->claim.after)
 		return db_one(&s->db, OLDEST_BEHIND, SQL_T(user), SQL_I(now),
-				SQL_I(any > 0), SQL_I(behind));
-	return db_one(&s->db, OLDEST_DUE, SQL_T(user), SQL_I(now), SQL_I(any));
+				SQL_I(any > 0), SQL_I(behind), SQL_I(not ));
+	return db_one(&s->db, OLDEST_DUE, SQL_T(user), SQL_I(now), SQL_I(any),
+			SQL_I(not ));
 }
 
 static bool goes_before(const struct store_job *j, const struct store_row *a,

@@ -84,20 +84,20 @@ enum sql_column
 	SQL(USER_BUSY, "ti",                                                       \
 			"SELECT lease_until FROM messages WHERE usr = $1 AND state = 1 "   \
 			"AND lease_until > $2 LIMIT 1")                                    \
-	SQL(OLDEST_DUE, "tii",                                                     \
+	SQL(OLDEST_DUE, "tiii",                                                    \
 			"SELECT " SQL_MESSAGE " FROM messages WHERE usr = $1 "             \
-			"AND expires_at > $2 AND ((state = 0 AND ($3 = 1 "                 \
-			"OR next_at <= $2 "                                                \
+			"AND expires_at > $2 AND ((state = 0 AND (next_at <= $2 "          \
+			"OR (kind <> $4 AND ($3 = 1 "                                      \
 			"OR ($3 = 3 AND next_at IS NULL AND NOT EXISTS (SELECT 1 "         \
 			"FROM messages o WHERE o.usr = $1 AND o.state = 0 "                \
-			"AND o.next_at > $2)))) "                                          \
+			"AND o.next_at > $2)))))) "                                        \
 			"OR (state = 1 AND lease_until <= $2)) "                           \
 			"ORDER BY id LIMIT 1 {skip}")                                      \
-	SQL(OLDEST_BEHIND, "tiii",                                                 \
+	SQL(OLDEST_BEHIND, "tiiii",                                                \
 			"SELECT " SQL_MESSAGE " FROM messages WHERE usr = $1 "             \
 			"AND id > $4 AND expires_at > $2 "                                 \
 			"AND ((state = 0 AND (next_at <= $2 "                              \
-			"OR ($3 = 1 AND next_at IS NULL))) "                               \
+			"OR ($3 = 1 AND next_at IS NULL AND kind <> $5))) "                \
 			"OR (state = 1 AND lease_until <= $2)) "                           \
 			"ORDER BY attempts > 1, id LIMIT 1 {skip}")                        \
 	SQL(CLAIM, "iitii",                                                        \

@@ -96,6 +96,24 @@ E2E_TEST(term_life, both_refuse_and_a_third_one_gets_it_later,
 	comes_and_gets(lab, "bob#3", file, text);
 }
 
+E2E_TEST(term_life, client_for_texts_alone_gets_them_past_a_file,
+		"TL-18: a stored message that it cannot take is not in its way, and "
+		"waits for a client that can")
+{
+	struct lab *lab = begin(NULL);
+	const char *file = test_file("file", BYTES, false);
+	const char *text = test_file("text", 100, true);
+	struct proc *old;
+
+	send_both(lab, file, 202, text);
+	old = client_receive(lab, "bob", "--no-imdn", "--tags", "msg", NULL);
+	gets_file(old, text);
+	chain_stored_wait(lab, 1);
+	comes_and_gets(lab, "bob#2", file, NULL);
+	cr_assert_eq(json_array_size(proc_events(old, "received")), 1);
+	leaves(old);
+}
+
 E2E_TEST(term_life, both_break_off_in_the_middle,
 		"TL-15 TL-17 TL-18: MSRP fails on all clients; the sender's 200 holds")
 {

@@ -145,7 +145,9 @@ E2E_TEST(two_nodes, a_node_that_finds_the_other_one_looking_looks_again,
 	struct lab *two = lab_node2(lab);
 	const char *first = test_file("first", 90, true);
 	const char *text = test_file("text", 100, true);
-	struct proc *bob = client_receive(lab, "bob", "--no-imdn", NULL), *other;
+	struct proc *other; /* he takes texts alone */
+	struct proc *bob =
+			client_receive(lab, "bob", "--no-imdn", "--tags", "msg", NULL);
 
 	deferred(lab, first);
 	gets_file(bob, first);

@@ -130,6 +130,49 @@ BOTH(what_is_not_due_waits_unless_any_is_wanted)
 	cr_assert_eq(r->res.next_at, STORE_NEVER);
 }
 
+BOTH(of_what_is_not_due_one_kind_may_be_wanted)
+{
+	const char *user = BOB;
+	struct store_claim c = {.users = &user,
+			.n_users = 1,
+			.lease_ms = 60000,
+			.waiting = true,
+			.only = STORE_ONLY_PAGER};
+	struct store_put m = rig_message(BOB, 1);
+	char *text, *due;
+
+	m.kind = STORE_LARGE;
+	m.next_ms = STORE_NEVER;
+	cr_assert_eq(rig_put(r, &m, "x", 1), 0);
+	m = rig_message(BOB, 2);
+	m.next_ms = STORE_NEVER;
+	cr_assert_eq(rig_put(r, &m, "x", 1), 0);
+	text = strdup(r->m[0].ref);
+	m = rig_message(BOB, 3);
+	m.kind = STORE_LARGE;
+	m.next_ms = 0;
+	cr_assert_eq(rig_put(r, &m, "x", 1), 0);
+	due = strdup(r->m[0].ref);
+	for(int i = 0; i < 3; i++) {
+		c.any = i == 2;
+		store_claim(r->p, &c, rig_cb, r);
+		cr_assert_eq(rig_wait(r), 0);
+		cr_assert_eq(r->n, i < 2);
+		if(r->n) /* what is due comes whatever it is */
+			cr_assert_str_eq(r->m[0].ref, i ? due : text);
+		if(r->n)
+			cr_assert_eq(rig_settle(r, r->m[0].ref, r->m[0].fence,
+								 STORE_O_DELIVERED, 0),
+					0);
+	}
+	c.only = STORE_ONLY_LARGE;
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_eq(r->n, 1);
+	free(text);
+	free(due);
+}
+
 BOTH(a_retry_is_due_later_and_counted)
 {
 	char *ref = rig_stored(r, BOB, 1);
