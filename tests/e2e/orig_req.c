@@ -149,6 +149,14 @@ struct sip *req_passed(struct ua *ua, const char *what, struct req r)
 	return on;
 }
 
+void req_asserts(const struct sip *m, const char *what, const char *service)
+{
+	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), fmt(URN "%s", service),
+			"%s", what);
+	cr_assert_null(sip_hdr_nth(m, "P-Asserted-Service", 1), "%s", what);
+	cr_assert_null(sip_hdr_nth(m, "P-Preferred-Service", 0), "%s", what);
+}
+
 const char *sip_hdr_nth(const struct sip *m, const char *name, int nth)
 {
 	size_t n = strlen(name);

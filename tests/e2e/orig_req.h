@@ -35,6 +35,12 @@ struct sip *req_refused(struct ua *ua, const char *what, int code,
 /* Send it and take what the PF sends on; both sides are brought to an end. */
 struct sip *req_passed(struct ua *ua, const char *what, struct req r);
 
+#define URN "urn:urn-7:3gpp-service.ims.icsi.oma.cpm." /* and the service */
+
+/* What the PF asserts is this service, nothing else, and nothing is preferred
+ * any more. */
+void req_asserts(const struct sip *m, const char *what, const char *service);
+
 /* The nth value (from 0) of all fields of that name; NULL: there are fewer. */
 const char *sip_hdr_nth(const struct sip *m, const char *name, int nth);
 

@@ -2,8 +2,8 @@
  *
  * The checks of the originating PF, each for MESSAGE and for INVITE: what is
  * refused with which status and Warning, what passes, and which check is the
- * first when several would refuse. OMA-TS-CPM_Conv_Fnct 8.2.1.1 steps 1 to 4,
- * 7 and 8, 8.2.1.2 steps 1 to 5 and 7.e.
+ * first when several would refuse. OMA-TS-CPM_Conv_Fnct 8.2.1.1 steps 1 to 4
+ * and 8, 8.2.1.2 steps 1 to 5 and 7.e. The service: test_orig_service.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,6 @@
 
 E2E_SUITE(orig_check);
 
-#define URN "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
 #define W127 "127 Service not authorised"
 #define W132 "132 Version not supported"
 #define W119 "119 Anonymity not allowed"
@@ -282,137 +281,6 @@ E2E_TEST(orig_check, refresher_is_the_caller_or_left_open,
 	ended();
 }
 
-/* ---- 7: service -----------------------------------------------------------
- */
-
-/* What is asserted in the end, and that nothing else is. */
-static void asserted(const struct sip *m, const char *what, const char *service)
-{
-	cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), fmt(URN "%s", service),
-			"%s", what);
-	cr_assert_null(sip_hdr_nth(m, "P-Asserted-Service", 1), "%s", what);
-	cr_assert_null(sip_hdr_nth(m, "P-Preferred-Service", 0), "%s", what);
-}
-
-E2E_TEST(orig_check, preferred_service_is_asserted,
-		"OP-09: each of the eight, several fields, lists, any case")
-{
-	static const char *const services[] = {"msg", "msg.group", "largemsg",
-			"largemsg.group", "session", "session.group", "filetransfer",
-			"filetransfer.group"};
-	struct sip *m;
-
-	lab = flow_lab(&ua, NULL);
-	for(size_t i = 0; i < sizeof(services) / sizeof(*services); i++) {
-		const char *name = services[i];
-
-		m = req_passed(ua, name,
-				REQ(.headers = fmt("P-Preferred-Service: " URN "%s\n", name)));
-		asserted(m, name, name);
-	}
-	m = req_passed(ua, "list",
-			REQ(.headers = "P-Preferred-Service: urn:x,\r\n " URN
-						   "msg.group\n"));
-	asserted(m, "list", "msg.group");
-	m = req_passed(ua, "second field",
-			REQ(.headers = "P-Preferred-Service: urn:x\n"
-						   "p-preferred-SERVICE: " URN "msg\n"));
-	asserted(m, "second field", "msg");
-	m = req_passed(ua, "case",
-			REQ(.headers = "P-Preferred-Service: URN:URN-7:3GPP-Service.ims."
-						   "icsi.oma.CPM.msg\n"));
-	asserted(m, "case", "msg");
-	m = req_passed(ua, "both",
-			REQ(.headers = "P-Preferred-Service: " URN "msg.group\n"
-						   "P-Asserted-Service: " URN "msg\n"));
-	asserted(m, "both", "msg.group");
-	ended();
-}
-
-E2E_TEST(orig_check, other_asserted_service_is_refused,
-		"OP-10 OL-12: 403 with Warning 127; a CPM service among others will do")
-{
-	struct sip *m;
-
-	lab = flow_lab(&ua, NULL);
-	for(int large = 0; large < 2; large++) {
-		const char *own = large ? URN "largemsg" : URN "msg";
-
-		req_refused(ua, "telephony", 403, W127,
-				REQ(.large = large, .without = "P-Preferred-Service",
-						.headers = "P-Asserted-Service: urn:urn-7:3gpp-service."
-								   "ims.icsi.mmtel\n"));
-		req_refused(ua, "nearly", 403, W127,
-				REQ(.large = large, .without = "P-Preferred-Service",
-						.headers = fmt("P-Asserted-Service: %sx\n", own)));
-		m = req_passed(ua, "own",
-				REQ(.large = large, .without = "P-Preferred-Service",
-						.headers = fmt("P-Asserted-Service: %s\n", own)));
-		cr_assert_str_eq(sip_hdr(m, "P-Asserted-Service"), own);
-		req_passed(ua, "among others",
-				REQ(.large = large, .without = "P-Preferred-Service",
-						.headers =
-								fmt("P-Asserted-Service: urn:x, %s\n", own)));
-	}
-	ended();
-}
-
-E2E_TEST(orig_check, large_message_is_asserted_as_one,
-		"OL-12: largemsg and largemsg.group; nothing else becomes of an INVITE")
-{
-	struct sip *m;
-
-	lab = flow_lab(&ua, NULL);
-	m = req_passed(ua, "largemsg", REQ(.large = true));
-	asserted(m, "largemsg", "largemsg");
-	m = req_passed(ua, "group",
-			REQ(.large = true,
-					.headers = "P-Preferred-Service: urn:x, " URN
-							   "largemsg.group\n"));
-	asserted(m, "group", "largemsg.group");
-	m = req_passed(ua, "group asserted",
-			REQ(.large = true, .without = "P-Preferred-Service",
-					.headers = "P-Asserted-Service: " URN "largemsg.group\n"));
-	asserted(m, "group asserted", "largemsg.group");
-	/* pager's is no service of an INVITE */
-	req_refused(ua, "msg asserted", 403, W127,
-			REQ(.large = true, .without = "P-Preferred-Service",
-					.headers = "P-Asserted-Service: " URN "msg\n"));
-	ended();
-}
-
-E2E_TEST(orig_check, contact_is_ours_with_the_clients_features,
-		"OL-13: own address, feature parameters of the client, his instance "
-		"stays behind")
-{
-	struct sip *m;
-	const char *contact;
-
-	lab = flow_lab(&ua, NULL);
-	m = req_passed(ua, "features",
-			REQ(.large = true, .without = "Contact",
-					.headers = "m: \"A\" <sip:alice@127.0.0.100;gr=urn:x>"
-							   ";q=0.5;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-"
-							   "service.ims.icsi.oma.cpm.largemsg\";\r\n "
-							   "+sip.instance=\"<urn:gsma:imei:1-2-0>\";"
-							   "+g.oma.sip-im\n"));
-	contact = sip_hdr(m, "Contact");
-	cr_assert(strncmp(contact, fmt("<sip:%s:5060>;", lab->pf_ip),
-					  strlen(lab->pf_ip) + 12)
-					== 0,
-			"%s", contact);
-	cr_assert(strstr(contact,
-					  ";+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service."
-					  "ims.icsi.oma.cpm.largemsg\"")
-					!= NULL,
-			"%s", contact);
-	cr_assert(strstr(contact, ";+g.oma.sip-im") != NULL, "%s", contact);
-	cr_assert(strstr(m->text, "imei") == NULL);
-	cr_assert(strstr(m->text, "127.0.0.100") == NULL);
-	cr_assert_null(sip_hdr_nth(m, "Contact", 1));
-	ended();
-}
-
 /* ---- 8: size --------------------------------------------------------------
  */
 
@@ -521,7 +389,7 @@ E2E_TEST(orig_check, steps_of_a_script_decide_the_same,
 	m = req_passed(ua, "twice",
 			REQ(.headers = "P-Preferred-Service: " URN "msg.group\n"
 						   "P-Asserted-Service: " URN "msg\n"));
-	asserted(m, "twice", "msg.group");
+	req_asserts(m, "twice", "msg.group");
 	/* each refusal came from the script: the module would not have logged it
 	 * so */
 	cr_assert_eq(lab_log_count(lab, "cpm",

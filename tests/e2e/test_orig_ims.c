@@ -20,7 +20,6 @@ E2E_SUITE(orig_ims);
 
 #define W127 "127 Service not authorised"
 #define EXPLODER "sip:exploder@cpm.test"
-#define URN "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
 
 static struct lab *lab;
 static struct ua *ua;

@@ -15,7 +15,6 @@
 
 E2E_SUITE(orig_odd);
 
-#define URN "urn:urn-7:3gpp-service.ims.icsi.oma.cpm."
 #define W119 "119 Anonymity not allowed"
 
 static struct lab *lab;
