@@ -329,7 +329,6 @@ void cpm_clients_work(void)
 
 void cpm_clients_tick(void)
 {
-	cpm_clients_work();
 	if(source && source->slow_tick)
 		source->slow_tick();
 }

@@ -124,7 +124,7 @@ int cpm_clients_when_known(const str *user, cpm_clients_known_f f, uint64_t arg)
  * got other feature tags, or has told the registrar that it is still there
  * (again == true: nothing else is new).
  *
- * Called in the process that noticed (a SIP worker or the timer process),
+ * Called in the process that noticed (a SIP worker or the one that pushes),
  * without a lock held, in the middle of its work: queue something, no more.
  * Several calls for one registration are possible.
  *
@@ -214,9 +214,10 @@ void cpm_clients_destroy(void);
 /* From the timer process, each second. */
 void cpm_clients_tick(void);
 
-/* For the sources alone: tell of what they have noted; and tell those who asked
- * by cpm_clients_on_change(). */
+/* Tell of what the source has noted; in any process, as often as one likes. */
 void cpm_clients_work(void);
+
+/* For the sources alone: tell those who asked by cpm_clients_on_change(). */
 void cpm_clients_changed(const str *user, bool again);
 
 #endif

@@ -437,11 +437,15 @@ static void tick(unsigned int ticks, void *param)
 	}
 }
 
-/* Pushes begin by the clock too, and must not wait for sessions. */
+/* Pushes begin by the clock too, and must not wait for sessions. Who has just
+ * registered is heard of first: what is due for him waits for his other
+ * clients.
+ */
 static void push_tick(unsigned int ticks, void *param)
 {
 	(void)ticks;
 	(void)param;
+	cpm_clients_work();
 	cpm_push_tick();
 }
 

@@ -3,7 +3,7 @@
  * Registered clients where this Kamailio is the registrar: contacts are read
  * from usrloc when somebody asks. usrloc's callbacks run with its slot locked,
  * so they only note who has changed; the notes are worked off by the script
- * function in the REGISTER route, else by the timer process.
+ * function in the REGISTER route, else before pushes begin by the clock.
  */
 #include <errno.h>
 #include <stdio.h>
