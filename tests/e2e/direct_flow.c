@@ -4,7 +4,6 @@
  */
 #include "direct_flow.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,8 +99,7 @@ void own_start(struct own *o, const char *params, const char *before)
 
 void own_restart(struct own *o)
 {
-	proc_signal(o->pf, SIGTERM);
-	proc_wait(o->pf, 8000);
+	lab_stop_kamailio(o->lab, o->pf, "CPM PUSH", 8000);
 	spawn(o);
 }
 

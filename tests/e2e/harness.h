@@ -149,6 +149,17 @@ bool proc_ended(struct proc *p);
 void proc_signal(struct proc *p, int sig);
 int proc_pid(const struct proc *p);
 
+/**
+ * Stop a Kamailio that the test has started at the PF's address; its exit code.
+ * It is told when all of its processes run: one that is being forked does not
+ * know yet that it is not the main one and ignores SIGTERM, and Kamailio waits
+ * for it for a minute.
+ *
+ * @param last the process it forks last: "CPM PUSH", with TCP "tcp main"
+ */
+int lab_stop_kamailio(
+		struct lab *lab, struct proc *p, const char *last, int timeout_ms);
+
 /* What it has written so far. */
 const char *proc_stdout(struct proc *p);
 const char *proc_stderr(struct proc *p);

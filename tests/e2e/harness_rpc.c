@@ -5,6 +5,7 @@
  */
 #include "harness_log.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,20 @@ const char *lab_rpc(struct lab *lab, const char *part, const char *command)
 	if(code != 0)
 		cr_assert_fail("kamcmd %s: exit code %d", command, code);
 	return text;
+}
+
+int lab_stop_kamailio(
+		struct lab *lab, struct proc *p, const char *last, int timeout_ms)
+{
+	for(int t = 0; t < timeout_ms; t += 50) {
+		const char *all = lab_rpc(lab, "cpm", "core.psa");
+
+		if(strstr(all, last) && !strstr(all, "status: 0"))
+			break;
+		sleep_ms(50);
+	}
+	proc_signal(p, SIGTERM);
+	return proc_wait(p, timeout_ms);
 }
 
 long long lab_rpc_number(struct lab *lab, const char *command, const char *key)

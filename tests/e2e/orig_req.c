@@ -4,7 +4,6 @@
  */
 #include "orig_req.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,8 +207,7 @@ static struct proc *start_own(struct lab *lab, struct ua *ua, int code)
 struct proc *req_own_pf_again(
 		struct lab *lab, struct ua *ua, struct proc *pf, int code)
 {
-	proc_signal(pf, SIGTERM);
-	proc_wait(pf, 5000);
+	lab_stop_kamailio(lab, pf, "CPM PUSH", 8000);
 	return start_own(lab, ua, code);
 }
 

@@ -74,24 +74,6 @@ static struct proc *start(struct lab *lab, const char *file)
 	return proc_start("kamailio", argv);
 }
 
-/* All its processes are there, the last of them too. */
-static bool whole(struct lab *lab)
-{
-	const char *all = lab_rpc(lab, "cpm", "core.psa");
-
-	return strstr(all, "tcp main process") && !strstr(all, "status: 0");
-}
-
-/* Kamailio ends only after a minute when it is told to while it forks: a child
- * that does not know yet that it is not the main process ignores the signal. */
-static void stop(struct lab *lab, struct proc *p)
-{
-	for(int i = 0; i < 200 && !whole(lab); i++)
-		sleep_ms(50);
-	proc_signal(p, 15);
-	proc_wait(p, 30000);
-}
-
 static void starts(struct lab *lab, struct ua *ua, const char *file)
 {
 	struct proc *p = start(lab, file);
@@ -99,7 +81,7 @@ static void starts(struct lab *lab, struct ua *ua, const char *file)
 	answers(lab, ua, "OPTIONS", 200);
 	answers(lab, ua, "MESSAGE", 403); /* a stranger */
 	cr_assert(strstr(lab_rpc(lab, "cpm", "cpm.relays"), "owner: pf1"));
-	stop(lab, p);
+	lab_stop_kamailio(lab, p, "tcp main", 30000);
 }
 
 E2E_TEST(cfg_files, start_with_an_operators_values,
@@ -227,5 +209,5 @@ E2E_TEST(cfg_files, leave_to_a_script_of_your_own_what_is_not_theirs,
 			"Accept-Contact: *;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service"
 			".ims.icsi.oma.cpm.msg\"\n",
 			403);
-	stop(lab, p);
+	lab_stop_kamailio(lab, p, "tcp main", 30000);
 }

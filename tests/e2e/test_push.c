@@ -264,8 +264,7 @@ E2E_TEST(push, stopped_pf_ends_cleanly_with_work_under_way,
 	keep_at(&o, PHONE);
 	term_invite(&o, NULL);
 	term_incoming(&o, PHONE);
-	proc_signal(o.pf, SIGTERM);
-	cr_assert_eq(proc_wait(o.pf, 8000), 0);
+	cr_assert_eq(lab_stop_kamailio(o.lab, o.pf, "CPM PUSH", 8000), 0);
 	keep_count(&o, 1);
 }
 

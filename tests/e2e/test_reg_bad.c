@@ -4,7 +4,6 @@
  * refused subscriptions, NOTIFYs that come too early, twice, out of order, torn
  * or far too large. RFC 3680, RFC 6665.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,8 +125,7 @@ E2E_TEST(reg_bad, stopped_pf_ends_cleanly_while_it_asks,
 	ua_wait(o.ua, "SUBSCRIBE " BOB, NULL, 6000);
 	keep_send(&o, NULL, keep_body("m1", NULL));
 	own_stat_wait(&o, "messages_term_pager", 1);
-	proc_signal(o.pf, SIGTERM);
-	cr_assert_eq(proc_wait(o.pf, 8000), 0);
+	cr_assert_eq(lab_stop_kamailio(o.lab, o.pf, "CPM PUSH", 8000), 0);
 }
 
 E2E_TEST(reg_bad, fork_of_a_subscription_is_not_wanted,
