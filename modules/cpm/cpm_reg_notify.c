@@ -254,6 +254,8 @@ static int put_state(struct notify *n, const struct regstate *s, uint32_t gen)
 		r->regs = block;
 		block = was;
 		r->gen++;
+		/* what came in between did not find them */
+		n->news.refreshed |= !r->known && s->n_contacts > 0;
 		r->known = true;
 		if(cpm_now_ms() - r->since_ms > SHORT_LIFE_MS)
 			r->failures = 0;

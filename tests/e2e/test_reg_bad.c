@@ -86,6 +86,31 @@ E2E_TEST(reg_bad, message_waits_for_the_first_notify_but_not_for_ever,
 	cr_assert_eq(keep_sent(&o), 2);
 }
 
+E2E_TEST(reg_bad, who_is_known_again_gets_what_came_meanwhile,
+		"TL-18/part: the core has ended the subscription; a message is stored, "
+		"for nobody knows where he is; the next one tells of the same client "
+		"as before")
+{
+	struct own o;
+	struct watch w;
+
+	setenv("LAB_SETTLE_MS", "200", 1);
+	lab = reg_lab(&ua, "modparam(\"cpm\", \"reg_wait\", 200)");
+	o = (struct own){.lab = lab, .ua = ua};
+	w = known();
+	own_stat_wait(&o, "push_users", 0);
+	reg_notify(&w, "terminated;reason=rejected", "", 200);
+	keep_answer(&o, keep_send(&o, NULL, keep_body("m1", NULL)), 202);
+	keep_count(&o, 1);
+	reg_register(ua, BOB, 600, "", "");
+	w = reg_subscribe(ua, BOB, 6000);
+	own_stat_wait(&o, "push_users", 0);
+	reg_accept(&w, w.sub, 600);
+	reg_notify(&w, "active;expires=600", reg_doc(0, "full", one()), 200);
+	ua_answer(ua, ua_wait(ua, "MESSAGE " BOB, NULL, 8000), 200, "");
+	keep_count(&o, 0);
+}
+
 #define REG_MODE "modparam(\"cpm\", \"contacts\", \"reg\")\n"
 
 /* The core's REGISTER for bob, to a PF of own_start(). */
