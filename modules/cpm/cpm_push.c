@@ -20,8 +20,8 @@
 #include "proto/slice.h"
 
 #define SLOTS 4096
-#define BATCH 128    /* entries begun or renewed in one turn */
-#define TRIES_MAX 12 /* some six minutes */
+#define BATCH 128   /* entries begun or renewed in one turn */
+#define TRIES_MAX 6 /* more are not counted: LATER_MAX_MS by then */
 #define LATER_MAX_MS 30000
 #define AGAIN_MS 2000 /* a settle that was lost */
 #define LINGER_MS 500 /* between two looks at clients that are slow */
@@ -125,6 +125,7 @@ void cpm_push_end(uint64_t tag)
 		return;
 	gone = !p->again;
 	p->after[0] = '\0';
+	p->tries = 0;
 	if(gone)
 		remove_unsafe(p);
 	else
@@ -136,31 +137,23 @@ void cpm_push_end(uint64_t tag)
 	}
 }
 
-void cpm_push_later(uint64_t tag, bool away, unsigned soon_ms)
+void cpm_push_later(uint64_t tag, unsigned soon_ms)
 {
 	cpm_push_t *p = cpm_push_lock(tag);
 	uint64_t ms;
-	bool any, over;
 
 	if(p == NULL)
 		return;
-	any = p->any || p->again_any;
-	if(p->tries <= TRIES_MAX)
+	if(p->tries < TRIES_MAX)
 		p->tries++;
-	/* of one who has registered nobody will tell again */
-	over = p->tries > TRIES_MAX && !(any && away);
-	if(over) {
-		p->again = false;
-	} else {
-		ms = 500ull << p->tries;
-		if(p->tries == 1 && soon_ms > 0 && soon_ms < ms)
-			ms = soon_ms;
-		wait_unsafe(
-				p, cpm_now_ms() + (ms < LATER_MAX_MS ? ms : LATER_MAX_MS), any);
-	}
+	ms = 500ull << p->tries;
+	if(p->tries == 1 && soon_ms > 0 && soon_ms < ms)
+		ms = soon_ms;
+	if(p->again_any) /* a registration begins with the oldest */
+		p->after[0] = '\0';
+	wait_unsafe(p, cpm_now_ms() + (ms < LATER_MAX_MS ? ms : LATER_MAX_MS),
+			p->any || p->again_any);
 	cpm_push_unlock(p);
-	if(over)
-		cpm_push_end(tag);
 }
 
 static cpm_push_t *new_entry(const str *owner)
@@ -191,6 +184,10 @@ static void merge(bool *any, uint64_t *at, bool more_any, uint64_t more_at)
 static void join_unsafe(cpm_push_t *p, bool any, uint64_t at)
 {
 	if(p->state == CPM_PU_WAITING) {
+		if(p->tries > 0 && at < p->at) /* what it waits for may be over */
+			p->at = at;
+		if(any)
+			p->after[0] = '\0';
 		merge(&p->any, &p->at, any, at);
 	} else if(p->again) {
 		merge(&p->again_any, &p->again_at, any, at);

@@ -86,9 +86,9 @@ uint64_t cpm_push_retag(cpm_push_t *p);
 void cpm_push_end(uint64_t tag);
 
 /* It came to nothing for the moment: again a little later, the first time after
- * soon_ms when that is known (0: not) and less; not for ever, but for one who
- * has registered while the relay is away (away) until it is back. */
-void cpm_push_later(uint64_t tag, bool away, unsigned soon_ms);
+ * soon_ms when that is known (0: not) and less. For as long as it takes: what
+ * waits for a registration has no other clock. */
+void cpm_push_later(uint64_t tag, unsigned soon_ms);
 
 /* ---- a round (cpm_push_run.c) ---- */
 

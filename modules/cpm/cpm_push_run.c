@@ -128,7 +128,7 @@ void cpm_push_ask(uint64_t tag)
 	rc = cpm_deferred_next(&q, on_next, tag, 0);
 	cpm_clients_free(&c);
 	if(rc < 0)
-		cpm_push_later(tag, true, 0);
+		cpm_push_later(tag, 0);
 }
 
 /* ---- settling ---- */
@@ -525,7 +525,7 @@ static void on_next(const cpm_deferred_found_t *r, uint64_t tag, int n)
 				STR_FMT(&r->msg->user), r->pending);
 		deliver(r->msg, tag);
 	} else if(r->rc < 0 || r->busy) {
-		cpm_push_later(tag, r->rc == -ENOTCONN, r->busy ? r->free_ms : 0);
+		cpm_push_later(tag, r->busy ? r->free_ms : 0);
 	} else {
 		cpm_push_end(tag);
 	}
