@@ -277,9 +277,13 @@ void cpm_fetch_over(uint64_t id)
 	}
 	if(s)
 		cpm_session_unlock(s);
-	if(t && delivered)
+	if(t && delivered) {
+		str owner = cpm_strs_get(t, CPM_DT_USER);
+
 		fetched(t, size);
-	else if(t)
+		/* it may have been the one for whose time the others waited */
+		cpm_push_user(&owner, false, 0);
+	} else if(t)
 		not_fetched(id, t, fence);
 	cpm_strs_drop(t);
 }

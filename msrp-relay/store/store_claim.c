@@ -72,8 +72,8 @@ static int users_free(struct store *s, struct store_job *j, int64_t now)
 	return 1;
 }
 
-/* One user's oldest; behind: of those behind that id, what has failed twice
- * comes last, for it has had its turn. */
+/* One user's oldest; behind: of those behind that id, and of older ones that
+ * have no time, what has failed twice comes last, for it has had its turn. */
 static int oldest_of(struct store *s, struct store_job *j, const char *user,
 		int64_t now, int64_t behind)
 {
@@ -303,7 +303,7 @@ static int settle_run(struct store *s, struct store_job *j)
 	}
 	if(!store_state_may(row.m.ref, row.m.state, to))
 		return -ESTALE;
-	rc = store_row_remove(s, j, &row);
+	rc = store_row_remove(s, j, &row, to != STORE_EXPIRED);
 	if(rc < 0)
 		return rc;
 	store_answer_one(j, &row.m);

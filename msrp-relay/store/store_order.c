@@ -230,7 +230,7 @@ static int expire_run(struct store *s, struct store_job *j)
 
 	for(int i = 0; i < n && rc == 0; i++)
 		if(store_state_may(rows[i].m.ref, rows[i].m.state, STORE_EXPIRED))
-			rc = store_row_remove(s, j, &rows[i]);
+			rc = store_row_remove(s, j, &rows[i], false);
 	if(rc < 0)
 		return rc;
 	answer_rows(j, rows, n);
@@ -267,7 +267,7 @@ static int order_run(struct store *s, struct store_job *j)
 		rc = -ESTALE;
 	else if(rc == 0) {
 		if(to == STORE_DELETED)
-			rc = store_row_remove(s, j, &row);
+			rc = store_row_remove(s, j, &row, false);
 		else if(j->order == STORE_REQUEUE)
 			rc = db_one(&s->db, REQUEUE, SQL_I(row.id), SQL_I(now));
 		else
@@ -278,7 +278,8 @@ static int order_run(struct store *s, struct store_job *j)
 			return rc;
 		store_answer_one(j, &row.m);
 		if(to != STORE_DELETED) /* that one is told already */
-			store_job_changed(j, row.m.user, to == STORE_STORED);
+			store_job_changed(j, row.m.user,
+					to == STORE_STORED || row.m.next_at != STORE_NEVER);
 		j->tally = to == STORE_DELETED ? &s->stats.deleted_total : NULL;
 	}
 	j->res.state = to;

@@ -235,9 +235,10 @@ void store_row_read(struct store *s, struct store_job *j, struct store_row *row,
 /* By its ref, for a change: 0, -ENOENT or an error. */
 int store_row_lock(struct store *s, struct store_job *j, const char *ref,
 		struct store_row *row);
-/* Row and body go with this job's commit. */
-int store_row_remove(
-		struct store *s, struct store_job *j, const struct store_row *row);
+/* Row and body go with this job's commit. taken: whoever pushed it goes on; if
+ * not, others of the user may have waited for its time, and are told. */
+int store_row_remove(struct store *s, struct store_job *j,
+		const struct store_row *row, bool taken);
 /* Fill in data, when the body is in a row. */
 int store_row_body(struct store *s, struct store_job *j, struct store_row *row);
 /* The answer is this one message. */

@@ -76,8 +76,8 @@ static void unlink_later(struct store_job *j, const char *ref)
 	j->unlink = more;
 }
 
-int store_row_remove(
-		struct store *s, struct store_job *j, const struct store_row *row)
+int store_row_remove(struct store *s, struct store_job *j,
+		const struct store_row *row, bool taken)
 {
 	struct store_db *db = &s->db;
 	int rc = db_one(db, DELETE, SQL_I(row->id));
@@ -91,7 +91,7 @@ int store_row_remove(
 		unlink_later(j, row->m.ref);
 	j->d_messages -= 1;
 	j->d_bytes -= (int64_t)row->m.size;
-	store_job_changed(j, row->m.user, false);
+	store_job_changed(j, row->m.user, !taken && row->m.next_at != STORE_NEVER);
 	return 0;
 }
 

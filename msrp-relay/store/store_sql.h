@@ -95,7 +95,8 @@ enum sql_column
 			"ORDER BY id LIMIT 1 {skip}")                                      \
 	SQL(OLDEST_BEHIND, "tiiii",                                                \
 			"SELECT " SQL_MESSAGE " FROM messages WHERE usr = $1 "             \
-			"AND id > $4 AND expires_at > $2 "                                 \
+			"AND (id > $4 OR (id < $4 AND next_at IS NULL)) "                  \
+			"AND expires_at > $2 "                                             \
 			"AND ((state = 0 AND (next_at <= $2 "                              \
 			"OR ($3 = 1 AND next_at IS NULL AND kind <> $5))) "                \
 			"OR (state = 1 AND lease_until <= $2)) "                           \

@@ -129,6 +129,26 @@ E2E_TEST(push, message_that_keeps_failing_does_not_hold_up_the_others,
 	cr_assert_eq(keep_sent(&o), 8);
 }
 
+E2E_TEST(push, those_behind_one_that_is_taken_away_go_out,
+		"TL-18: the only one with a time is deleted by an operator; who waits "
+		"behind it waits for no registration")
+{
+	keep_start(&o, "modparam(\"cpm\", \"push_retries\", \"1 60\")\n");
+	keep_stored(&o, "m1", NULL);
+	keep_stored(&o, "m2", NULL);
+	term_register(&o, PHONE);
+	phone_answers("m1", 500);
+	phone_answers("m1", 500);
+	phone_answers("m2", 480);
+	own_stat_wait(&o, "push_users", 0);
+	lab_relayctl(o.lab, "deferred", "delete",
+			event_text(lab_relayctl(o.lab, "deferred", "list", "-n", "1", NULL),
+					"ref"),
+			NULL);
+	phone_answers("m2", 200);
+	keep_count(&o, 0);
+}
+
 E2E_TEST(push, late_answer_says_nothing_of_the_next_message,
 		"TL-18: a slow client's answer to one message neither removes nor "
 		"fails "

@@ -285,3 +285,51 @@ E2E_TEST(term_fetch, operator_who_wants_no_push,
 	out_free(&out);
 	end();
 }
+
+#define TEXT                                                                   \
+	"From: <sip:alice@cpm.test>\r\n\r\nContent-Type: text/plain\r\n\r\nhello"
+#define TEXT_64                                                                \
+	"RnJvbTogPHNpcDphbGljZUBjcG0udGVzdD4NCg0KQ29udGVudC1UeXBlOiB0ZXh0L3BsYWlu" \
+	"DQoNCmhlbGxv"
+
+static const char *put_text(const char *key, const char *more)
+{
+	json_t *a = ctl_call(ctl, "deferred.put",
+			fmt("{'key':'%s','user':'sip:bob@cpm.test','sender':'" ALICE "',"
+				"'envelope':{'from':'<" ALICE ">','to':'<sip:bob@cpm.test>'},"
+				"'type':'message/cpim','data':'" TEXT_64 "'%s}",
+					key, more));
+
+	return event_text(a, "result.ref");
+}
+
+E2E_TEST(term_fetch, what_waited_for_its_next_attempt_goes_out,
+		"TL-18/part: the one that is fetched is the only one with a time")
+{
+	struct call *a;
+	struct sip *ok;
+	struct out out;
+	const char *ref;
+
+	begin_with("modparam(\"cpm\", \"push_settle\", 50)\n");
+	own_register(&o, "bob", 101, PHONE, "msg", 600);
+	ua_idle(o.ua, 1100); /* the relay tells who has come of all, once */
+	own_stat_wait(&o, "push_users", 0);
+	ref = put_text("text-1", ",'next_ms':60000");
+	put_text("text-2", "");
+	ua_idle(o.ua, 100);
+	own_stat_wait(&o, "push_users", 0);
+	cr_assert_eq(keep_sent(&o), 0);
+	a = ask("bob", of(ref), "recvonly");
+	ok = call_answered(a, 6000);
+	call_ack(a);
+	out = media(ok);
+	out_takes(&out, TEXT, strlen(TEXT));
+	ended(a);
+	ua_answer(o.ua, keep_at(&o, PHONE), 200, "");
+	for(int i = 0; i < 100 && json_array_size(stored()) > 1; i++)
+		sleep_ms(50);
+	stored_are(1);
+	out_free(&out);
+	end();
+}

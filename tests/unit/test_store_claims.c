@@ -71,6 +71,14 @@ BOTH(what_is_behind_a_message_is_claimed_without_it)
 	cr_assert_eq(rig_wait(r), 0);
 	cr_assert_eq(r->n, 0);
 	cr_assert_eq(r->res.count, 2);
+	/* An older one that has no time is, too. */
+	c.after = two;
+	cr_assert_eq(rig_claim_ref(r, one, 60000), 0);
+	cr_assert_eq(rig_settle(r, one, r->m[0].fence, STORE_O_WAIT, 0), 0);
+	store_claim(r->p, &c, rig_cb, r);
+	cr_assert_eq(rig_wait(r), 0);
+	cr_assert_str_eq(r->m[0].ref, one);
+	cr_assert_eq(rig_settle(r, one, r->m[0].fence, STORE_O_RETRY, 0), 0);
 	/* One that waits for a retry of its own is not one of them. */
 	c.after = one;
 	cr_assert_eq(rig_claim_ref(r, two, 60000), 0);

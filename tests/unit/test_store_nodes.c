@@ -114,7 +114,7 @@ ONLY(STORE_PGSQL, store_pgsql, another_node_hears_of_a_stored_message)
 	for(int i = 0; i < 200 && two->n_changed == 1; i++)
 		rig_sleep(two, 20);
 	cr_assert_eq(two->n_changed, 2);
-	cr_assert_eq(two->n_due, 1);
+	cr_assert_eq(two->n_due, 2);
 	cr_assert_str_eq(two->changed, BOB);
 	free(ref);
 	rig_close(two);
