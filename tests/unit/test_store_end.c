@@ -195,7 +195,8 @@ BOTH(a_flush_makes_waiting_messages_due)
 BOTH(whoever_asked_hears_of_users_whose_messages_changed)
 {
 	free(rig_stored(r, BOB, 1));
-	rig_sleep(r, 50);
+	for(int i = 0; i < 500 && (r->n_changed < 1 || r->n_available < 1); i++)
+		rig_sleep(r, 10);
 	cr_assert_geq(r->n_changed, 1);
 	cr_assert_str_eq(r->changed, BOB);
 	cr_assert_geq(r->n_available, 1);
@@ -204,7 +205,9 @@ BOTH(whoever_asked_hears_of_users_whose_messages_changed)
 /* Orders and ends of a claim: is it told, and may something be due then? */
 static void heard(struct node *r, int changed, int due)
 {
-	rig_sleep(r, 50);
+	for(int i = 0; i < 500 && (r->n_changed < changed || r->n_due < due); i++)
+		rig_sleep(r, 10);
+	rig_sleep(r, 20); /* and not of more */
 	cr_assert_eq(r->n_changed, changed);
 	cr_assert_eq(r->n_due, due);
 }
