@@ -409,5 +409,6 @@ int cpm_push_init(void)
 		if(lock_init(&table->slots[i].lock) == NULL)
 			return -1;
 	cpm_clients_on_change(on_change);
-	return cpm_push_linger_init() < 0 ? -1 : cpm_push_run_init();
+	cpm_push_run_init();
+	return cpm_push_send_init() < 0 ? -1 : cpm_push_linger_init();
 }

@@ -31,10 +31,8 @@ static void on_told(bool ok, uint64_t tag)
 		return;
 	}
 	last = p->attempts >= TELL_MAX;
-	p->state = CPM_PU_SETTLING;
-	p->at = UINT64_MAX;
+	cpm_push_settle_as(p, ok || last ? CPM_OUT_FAILED : CPM_OUT_RETRY, p->code);
 	p->over = true;
-	p->outcome = ok || last ? CPM_OUT_FAILED : CPM_OUT_RETRY;
 	p->permanent = !ok && !last;
 	p->retry_ms = cpm_push_retry_ms(p->attempts + 1, (uint32_t)random());
 	cpm_push_unlock(p);

@@ -2,6 +2,7 @@
  *
  * Private to the push (cpm_push.h): cpm_push.c owns the table and the clock,
  * cpm_push_run.c takes one user through asking, sending and settling,
+ * cpm_push_send.c finds his clients and sends,
  * cpm_push_linger.c says when the next message goes out without a client that
  * is slow, cpm_push_end.c tells senders what was given up or has expired.
  */
@@ -92,7 +93,7 @@ void cpm_push_later(uint64_t tag, unsigned soon_ms);
 
 /* ---- a round (cpm_push_run.c) ---- */
 
-int cpm_push_run_init(void);
+void cpm_push_run_init(void);
 
 /* Find his clients and claim his oldest message; state is CPM_PU_ASKING. */
 void cpm_push_ask(uint64_t tag);
@@ -100,8 +101,20 @@ void cpm_push_ask(uint64_t tag);
 /* Send deferred.settle as the entry says; state is CPM_PU_SETTLING. */
 void cpm_push_settle(uint64_t tag);
 
+/* What is to be said at the relay of the message under way; the entry is
+ * CPM_PU_SETTLING then. Under the lock; cpm_push_settle() follows. */
+void cpm_push_settle_as(cpm_push_t *p, cpm_outcome_t outcome, int code);
+
+/* ---- sending (cpm_push_send.c) ---- */
+
+int cpm_push_send_init(void);
+
 /* Is a client registered that could take a message of that kind? */
 bool cpm_push_reachable(const str *user, bool large);
+
+/* Send this message, which was claimed by the entry's round; when it cannot be
+ * sent, or there is nobody, it is settled so. */
+void cpm_push_send(const cpm_deferred_msg_t *m, uint64_t tag);
 
 /* ---- slow clients (cpm_push_linger.c) ---- */
 
