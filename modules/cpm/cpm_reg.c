@@ -22,7 +22,7 @@
 
 #define BATCH 128
 #define ASKS_A_TICK 500   /* SUBSCRIBEs in one turn: spreads the load */
-#define LONELY_FAILURES 5 /* then nobody is asked who did not ask himself */
+#define LONELY_FAILURES 1 /* then one nobody has registered is forgotten */
 
 /* ---- who waits ---- */
 
@@ -269,6 +269,7 @@ static enum todo active_due(cpm_reg_t *r, uint64_t now)
 	if(!r->known && r->since_ms + 32000 <= now) {
 		/* accepted, but nothing was told */
 		r->until_ms = now;
+		r->unheard = true;
 		cpm_reg_fail(r, 0);
 		return NOTHING;
 	}
@@ -285,6 +286,7 @@ static enum todo due(cpm_reg_t *r, uint64_t now)
 		case CPM_REG_ASKING:
 			r->out = false;
 			r->until_ms = now;
+			r->unheard = true;
 			cpm_reg_fail(r, 0);
 			return NOTHING;
 		case CPM_REG_ACTIVE:
@@ -292,8 +294,9 @@ static enum todo due(cpm_reg_t *r, uint64_t now)
 		case CPM_REG_RETRY:
 			if(r->until_ms <= now)
 				r->known = false;
-			return r->failures <= LONELY_FAILURES || r->wanted_ms > now
-							|| r->waiters
+			/* a core that is away does not say that it knows nobody */
+			return r->failures <= LONELY_FAILURES || r->unheard
+							|| r->wanted_ms > now || r->waiters
 					? ASK
 					: REMOVE;
 		default:

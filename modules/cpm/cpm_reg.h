@@ -67,6 +67,7 @@ typedef struct cpm_reg
 	bool out;             /* a SUBSCRIBE waits for its answer */
 	bool known;           /* what is in `regs` is true now */
 	uint8_t failures;     /* in a row */
+	bool unheard;         /* no answer or 5xx, no NOTIFY: the core is away */
 	uint16_t try_n;       /* number of the last SUBSCRIBE */
 	uint32_t cseq;        /* of the last SUBSCRIBE */
 	uint32_t peer_cseq;   /* of the last NOTIFY */

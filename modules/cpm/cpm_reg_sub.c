@@ -123,7 +123,7 @@ static void accepted(uint64_t id, unsigned try_n, sip_msg_t *rpl)
 	cpm_strs_drop(old);
 	r = cpm_reg_lock_id(id);
 	if(r && r->out && r->try_n == try_n) {
-		r->out = false;
+		r->out = r->unheard = false;
 		s = delta(rpl, "Expires", r->expires_s);
 		if(fresh && cpm_strs_get(r->dlg, CPM_D_REMOTE_TAG).len == 0) {
 			cpm_strs_t *was = r->dlg;
@@ -194,6 +194,7 @@ static void refused(uint64_t id, unsigned try_n, int code, sip_msg_t *rpl)
 		return;
 	}
 	r->out = false;
+	r->unheard = code == 408 || (code >= 500 && code < 600);
 	again = failed(r, code, rpl);
 	/* once for each row of failures */
 	warn = !again && r->state != CPM_REG_OVER && r->failures == 1;

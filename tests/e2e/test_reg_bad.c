@@ -111,6 +111,28 @@ E2E_TEST(reg_bad, who_is_known_again_gets_what_came_meanwhile,
 	keep_count(&o, 0);
 }
 
+E2E_TEST(reg_bad, core_that_is_away_is_asked_until_it_is_back,
+		"TL-18/part: for a user of whom nothing is known but that a message "
+		"waits for him")
+{
+	struct own o;
+	struct watch w;
+
+	setenv("LAB_SETTLE_MS", "200", 1);
+	lab = reg_lab(&ua, "modparam(\"cpm\", \"reg_wait\", 100)");
+	o = (struct own){.lab = lab, .ua = ua};
+	keep_answer(&o, keep_send(&o, NULL, keep_body("m1", NULL)), 202);
+	for(int i = 0; i < 2; i++) {
+		w = reg_subscribe(ua, BOB, 6000);
+		ua_answer(ua, w.sub, 503, "Retry-After: 1\n");
+	}
+	w = reg_subscribe(ua, BOB, 6000);
+	reg_accept(&w, w.sub, 600);
+	reg_notify(&w, "active;expires=600", reg_doc(0, "full", one()), 200);
+	ua_answer(ua, ua_wait(ua, "MESSAGE " BOB, NULL, 8000), 200, "");
+	keep_count(&o, 0);
+}
+
 #define REG_MODE "modparam(\"cpm\", \"contacts\", \"reg\")\n"
 
 /* The core's REGISTER for bob, to a PF of own_start(). */
