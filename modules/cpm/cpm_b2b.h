@@ -99,7 +99,12 @@ void cpm_dlv_ready(uint64_t id, unsigned n);
  * is left when a few have failed: their INVITEs go out as the pace allows. */
 void cpm_dlv_all_ready(uint64_t id);
 
-/* If all deliveries are decided: what follows for all of them together. */
+/* A leg to the ISF takes the place of leg n of this delivery. Under the
+ * session's lock; the number of the new leg, 0: no memory. */
+unsigned cpm_dlv_replace(cpm_session_t *s, cpm_dlv_t *d, unsigned n);
+
+/* (cpm_b2b_judge.c) If all deliveries are decided: what follows for all of them
+ * together. */
 void cpm_dlv_decide(uint64_t id);
 
 /* Leg n cannot serve its delivery: a leg to the ISF takes its place (once, and
