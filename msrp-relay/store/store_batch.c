@@ -92,6 +92,15 @@ static int notify(struct store *s, struct store_job *first)
 	return rc < 0 ? rc : notice_send(s, &note);
 }
 
+/* Until all nodes' totals are read again: what another one has stored since may
+ * have gone here. */
+static void count(uint64_t *figure, int64_t change)
+{
+	int64_t v = (int64_t)*figure + change;
+
+	__atomic_store_n(figure, v > 0 ? (uint64_t)v : 0, __ATOMIC_RELAXED);
+}
+
 /* One transaction. 0: every job has its rc. Else nothing has happened, unless
  * *uncertain: the commit itself has failed. */
 static int transact(struct store *s, struct store_job *first, bool *uncertain)
@@ -129,8 +138,8 @@ static int transact(struct store *s, struct store_job *first, bool *uncertain)
 		return rc;
 	}
 	store_point("batch.after_commit");
-	__atomic_add_fetch(&s->messages, (uint64_t)messages, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&s->bytes, (uint64_t)bytes, __ATOMIC_RELAXED);
+	count(&s->messages, messages);
+	count(&s->bytes, bytes);
 	if(messages > 0 && s->oldest_at == 0)
 		__atomic_store_n(&s->oldest_at, store_now(s), __ATOMIC_RELAXED);
 	tally(&s->stats.commits_total, 1);

@@ -129,6 +129,25 @@ static void look_for(PGconn *other, const char *how, const char *user)
 	PQclear(res);
 }
 
+ONLY(STORE_PGSQL, store_pgsql, what_goes_at_once_on_another_node_fills_none)
+{
+	struct node *two = rig_join(r, "two");
+	struct store_put m = rig_message(CAROL, 2);
+	char *ref;
+
+	two->conf.max_bytes = 1000;
+	cr_assert_eq(rig_open(two), 0);
+	ref = rig_stored(r, BOB, 1);
+	cr_assert_eq(rig_claim(two, BOB, 60000, true), 0);
+	cr_assert_eq(
+			rig_settle(two, ref, two->m[0].fence, STORE_O_DELIVERED, 0), 0);
+	cr_assert_eq(rig_put(two, &m, "x", 1), 0);
+	cr_assert_leq(rig_stats(two).messages, 1);
+	free(ref);
+	rig_close(two);
+	rig_free(two);
+}
+
 /* Both have heard of it, and the other one looks first. */
 ONLY(STORE_PGSQL, store_pgsql, a_user_that_another_node_looks_for_is_busy)
 {
