@@ -6,13 +6,14 @@
 # other, without it. A PF in a lab, as registrar of its users; push-load is the
 # rest of the world. Called by `make bench-push`.
 #   BENCH_LAB=38      addresses 127.20.38.x
+#   SHM=256           MB of shared memory: 1024 for USERS=10000
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../.." && pwd)
 N=${BENCH_LAB:-38}
 : "${CPM_BIN:=$ROOT/build/gcc}"
 export CPM_BIN LAB_WITHOUT="core isf" LAB_CONTACTS=usrloc LAB_NOTIFY=none LAB_CPM_CHILDREN=4 \
-	LAB_CPM_SHM=256 LAB_KAMAILIO_ALLOC=fm LAB_DIR=$ROOT/build/bench/push-lab
+	LAB_CPM_SHM=${SHM:-256} LAB_KAMAILIO_ALLOC=fm LAB_DIR=$ROOT/build/bench/push-lab
 mkdir -p "$ROOT/build/bench"
 trap '"$ROOT/tests/lab/lab" "$N" down > /dev/null 2>&1' EXIT
 rc=0
