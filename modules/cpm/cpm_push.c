@@ -116,6 +116,13 @@ static void remove_unsafe(cpm_push_t *p)
 		__atomic_sub_fetch(&table->busy, 1, __ATOMIC_RELAXED);
 }
 
+/* With the oldest; by a registration, whose settle time nothing cuts short. */
+static void begin_anew(cpm_push_t *p)
+{
+	p->after[0] = '\0';
+	p->tries = 0;
+}
+
 void cpm_push_end(uint64_t tag)
 {
 	cpm_push_t *p = cpm_push_lock(tag);
@@ -124,8 +131,7 @@ void cpm_push_end(uint64_t tag)
 	if(p == NULL)
 		return;
 	gone = !p->again;
-	p->after[0] = '\0';
-	p->tries = 0;
+	begin_anew(p);
 	if(gone)
 		remove_unsafe(p);
 	else
@@ -144,15 +150,19 @@ void cpm_push_later(uint64_t tag, unsigned soon_ms)
 
 	if(p == NULL)
 		return;
-	if(p->tries < TRIES_MAX)
-		p->tries++;
-	ms = 500ull << p->tries;
-	if(p->tries == 1 && soon_ms > 0 && soon_ms < ms)
-		ms = soon_ms;
-	if(p->again_any) /* a registration begins with the oldest */
-		p->after[0] = '\0';
-	wait_unsafe(p, cpm_now_ms() + (ms < LATER_MAX_MS ? ms : LATER_MAX_MS),
-			p->any || p->again_any);
+	if(p->again_any) {
+		begin_anew(p);
+		wait_unsafe(p, p->again_at, true);
+	} else {
+		if(p->tries < TRIES_MAX)
+			p->tries++;
+		ms = 500ull << p->tries;
+		if(p->tries == 1 && soon_ms > 0 && soon_ms < ms)
+			ms = soon_ms;
+		if(ms > LATER_MAX_MS)
+			ms = LATER_MAX_MS;
+		wait_unsafe(p, cpm_now_ms() + ms, p->any);
+	}
 	cpm_push_unlock(p);
 }
 
@@ -186,9 +196,9 @@ static void join_unsafe(cpm_push_t *p, bool any, uint64_t at)
 	if(p->state == CPM_PU_WAITING) {
 		if(p->tries > 0 && at < p->at) /* what it waits for may be over */
 			p->at = at;
-		if(any)
-			p->after[0] = '\0';
 		merge(&p->any, &p->at, any, at);
+		if(any)
+			begin_anew(p);
 	} else if(p->again) {
 		merge(&p->again_any, &p->again_at, any, at);
 	} else {
