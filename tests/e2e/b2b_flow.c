@@ -56,6 +56,17 @@ void flow_cancel_comes(struct call *b)
 	call_reply(b, 487, NULL, "", "");
 }
 
+void flow_early_bye(struct lab *lab, struct call *a)
+{
+	struct sip *ringing = ua_wait(a->ua, "180/INVITE", a->call_id, 6000);
+
+	a->remote = sip_hdr(ringing, "To");
+	a->target = fmt("sip:%s:5060", lab->pf_ip);
+	call_request(a, "BYE", "", "");
+	ua_wait(a->ua, "200/BYE", a->call_id, 6000);
+	ua_wait(a->ua, "487/INVITE", a->call_id, 6000);
+}
+
 struct call *flow_establish_with(
 		struct ua *ua, struct call **callee, const char *headers)
 {

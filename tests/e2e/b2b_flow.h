@@ -31,6 +31,10 @@ struct sip *flow_refuse(struct call *a, struct call *b, int code);
 /* The callee takes the CANCEL: 200 to it, 487 to the INVITE. */
 void flow_cancel_comes(struct call *b);
 
+/* The originator hangs up in the early dialog that his 180 has made: 200 to the
+ * BYE, 487 to the INVITE (RFC 3261 section 15). */
+void flow_early_bye(struct lab *lab, struct call *a);
+
 /* INVITE, 180, 200, ACK on both sides: both dialogs stand. */
 struct call *flow_establish(struct ua *ua, struct call **callee);
 

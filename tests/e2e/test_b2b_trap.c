@@ -99,17 +99,11 @@ E2E_TEST(b2b_trap, bye_before_the_answer_is_a_cancel,
 		"OL-24: BYE within the early dialog (RFC 3261 15)")
 {
 	struct call *a, *b;
-	struct sip *ringing;
 
 	begin();
 	a = flow_invite(ua, NULL, &b);
 	call_reply(b, 180, NULL, "", "");
-	ringing = ua_wait(ua, "180/INVITE", a->call_id, 6000);
-	a->remote = sip_hdr(ringing, "To");
-	a->target = fmt("sip:%s:5060", lab->pf_ip);
-	call_request(a, "BYE", "", "");
-	ua_wait(ua, "200/BYE", a->call_id, 6000);
-	ua_wait(ua, "487/INVITE", a->call_id, 6000);
+	flow_early_bye(lab, a);
 	flow_cancel_comes(b);
 	end();
 }
